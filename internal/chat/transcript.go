@@ -1,0 +1,209 @@
+// This file renders a conversation for people: as text, as HTML and as Markdown. What a visitor wrote is data in all
+// three; no markup of theirs survives in HTML or Markdown.
+
+package chat
+
+import (
+	"html"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Style says how transcripts are shown. The zero value is UTC and English.
+type Style struct {
+	Zone     *time.Location
+	Language string // one of Languages
+}
+
+// labels are the words of a transcript.
+type labels struct{ visitor, agent, bot, unknown, file, until, empty string }
+
+var languages = map[string]labels{
+	"en": {"Visitor", "Agent", "Automatic", "Unknown", "File", "until", "No messages."},
+	"cs": {"Návštěvník", "Operátor", "Automaticky", "Neznámý", "Soubor", "do", "Žádné zprávy."},
+	"de": {"Besucher", "Mitarbeiter", "Automatisch", "Unbekannt", "Datei", "bis", "Keine Nachrichten."},
+	"es": {"Visitante", "Agente", "Automático", "Desconocido", "Archivo", "hasta", "Sin mensajes."},
+	"fr": {"Visiteur", "Agent", "Automatique", "Inconnu", "Fichier", "jusqu’au", "Aucun message."},
+	"hu": {"Látogató", "Ügynök", "Automatikus", "Ismeretlen", "Fájl", "eddig", "Nincs üzenet."},
+	"it": {"Visitatore", "Operatore", "Automatico", "Sconosciuto", "File", "fino al", "Nessun messaggio."},
+	"nl": {"Bezoeker", "Medewerker", "Automatisch", "Onbekend", "Bestand", "tot", "Geen berichten."},
+	"pl": {"Gość", "Agent", "Automatycznie", "Nieznany", "Plik", "do", "Brak wiadomości."},
+	"pt": {"Visitante", "Agente", "Automático", "Desconhecido", "Ficheiro", "até", "Sem mensagens."},
+	"sk": {"Návštevník", "Operátor", "Automaticky", "Neznámy", "Súbor", "do", "Žiadne správy."},
+}
+
+// Languages lists the languages of transcripts.
+func Languages() []string {
+	return []string{"en", "cs", "de", "es", "fr", "hu", "it", "nl", "pl", "pt", "sk"}
+}
+
+// Render renders all three forms.
+func (c *Conversation) Render(s Style) Transcript {
+	words, ok := languages[s.Language]
+	if !ok {
+		words = languages["en"]
+	}
+	if s.Zone == nil {
+		s.Zone = time.UTC
+	}
+	r := renderer{zone: s.Zone, words: words}
+	if len(c.Messages) == 0 {
+		return Transcript{Text: words.empty, HTML: HTML("<p>" + html.EscapeString(words.empty) + "</p>"), Markdown: words.empty}
+	}
+	for i := range c.Messages {
+		r.message(&c.Messages[i])
+	}
+	return Transcript{
+		Text:     strings.TrimRight(r.text.String(), "\n"),
+		HTML:     HTML("<p>" + strings.Join(r.html, "</p>\n<p>") + "</p>"),
+		Markdown: strings.Join(r.markdown, "\n\n"),
+	}
+}
+
+type renderer struct {
+	zone     *time.Location
+	words    labels
+	day      string
+	text     strings.Builder
+	html     []string
+	markdown []string
+}
+
+// message adds one message. The date is shown when it changes, the time always, an unreadable stamp word for word.
+func (r *renderer) message(m *Message) {
+	when := m.Stamp
+	if !m.At.IsZero() {
+		at := m.At.In(r.zone)
+		if day := at.Format("2006-01-02"); day != r.day {
+			r.day = day
+			zone := at.Format("MST")
+			r.text.WriteString(day + " (" + zone + ")\n")
+			r.html = append(r.html, "<b>"+day+" ("+html.EscapeString(zone)+")</b>")
+			r.markdown = append(r.markdown, "**"+day+" ("+zone+")**")
+		}
+		when = at.Format("15:04:05")
+	}
+	who := r.author(m)
+	body := m.Text
+	if body == "" {
+		body = m.Event
+	}
+	if m.Role == System {
+		r.line(when, "", "— "+joinNonEmpty(": ", m.Author, body))
+	} else {
+		r.line(when, who, body)
+	}
+	for _, f := range m.Files {
+		r.file(f)
+	}
+}
+
+func (r *renderer) author(m *Message) string {
+	switch m.Role {
+	case Bot:
+		return joinNonEmpty(": ", r.words.bot, firstNonEmpty(m.Trigger, m.Author))
+	case Visitor:
+		return firstNonEmpty(m.Author, r.words.visitor)
+	case Agent:
+		return firstNonEmpty(m.Author, joinNonEmpty(" ", r.words.agent, m.AuthorID))
+	}
+	return firstNonEmpty(m.Author, r.words.unknown)
+}
+
+func (r *renderer) line(when, who, body string) {
+	if when != "" {
+		r.text.WriteString("[" + when + "] ")
+	}
+	if who != "" {
+		r.text.WriteString(who + ": ")
+	}
+	r.text.WriteString(strings.ReplaceAll(body, "\n", "\n    ") + "\n")
+
+	var h, md strings.Builder
+	if when != "" {
+		h.WriteString("<small>" + html.EscapeString(when) + "</small> ")
+		md.WriteString(EscapeMarkdown(when) + " ")
+	}
+	if who != "" {
+		h.WriteString("<b>" + html.EscapeString(who) + ":</b> ")
+		md.WriteString("**" + EscapeMarkdown(who) + ":** ")
+	}
+	h.WriteString(string(EscapeHTML(body)))
+	md.WriteString(strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
+	r.html = append(r.html, h.String())
+	r.markdown = append(r.markdown, md.String())
+}
+
+func (r *renderer) file(f File) {
+	name := firstNonEmpty(f.Name, f.URL)
+	note := ""
+	if !f.ExpiresAt.IsZero() {
+		note = " (" + r.words.until + " " + f.ExpiresAt.In(r.zone).Format("2006-01-02 15:04 MST") + ")"
+	}
+	address := ""
+	if f.URL != "" && f.URL != name {
+		address = " " + f.URL
+	}
+	r.text.WriteString("    " + r.words.file + ": " + name + address + note + "\n")
+	link, mdlink := html.EscapeString(name), EscapeMarkdown(name)
+	if Clickable(f.URL) {
+		link = `<a href="` + html.EscapeString(f.URL) + `" rel="noreferrer">` + link + "</a>"
+		mdlink = "[" + mdlink + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(f.URL) + ">)"
+	}
+	r.html = append(r.html, r.words.file+": "+link+html.EscapeString(note))
+	r.markdown = append(r.markdown, r.words.file+": "+mdlink+EscapeMarkdown(note))
+}
+
+// Clickable tells whether address may become a link: http or https with a host, and no line break.
+func Clickable(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && !strings.ContainsAny(address, "\r\n")
+}
+
+// EscapeHTML escapes text for HTML and keeps its line breaks.
+func EscapeHTML(s string) HTML {
+	return HTML(strings.ReplaceAll(html.EscapeString(s), "\n", "<br>\n"))
+}
+
+var markdownEscapes = strings.NewReplacer(
+	`\`, `\\`, "`", "\\`", "*", `\*`, "_", `\_`, "{", `\{`, "}", `\}`, "[", `\[`, "]", `\]`, "<", "&lt;", ">", "&gt;",
+	"#", `\#`, "+", `\+`, "!", `\!`, "|", `\|`, "~", `\~`, "&", "&amp;", "(", `\(`, ")", `\)`,
+)
+
+// EscapeMarkdown escapes text for CommonMark, so that it shows as written; a list or rule at the start of a line too.
+func EscapeMarkdown(s string) string {
+	lines := strings.Split(markdownEscapes.Replace(s), "\n")
+	for i, line := range lines {
+		trimmed := strings.TrimLeft(line, " \t")
+		digits := strings.TrimLeft(trimmed, "0123456789")
+		switch {
+		case strings.HasPrefix(trimmed, "-"), strings.HasPrefix(trimmed, "="):
+			lines[i] = `\` + trimmed
+		case len(digits) < len(trimmed) && strings.HasPrefix(digits, "."):
+			lines[i] = trimmed[:len(trimmed)-len(digits)] + `\` + digits
+		case len(trimmed) < len(line):
+			lines[i] = trimmed // four leading spaces would be a code block
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func firstNonEmpty(values ...string) string {
+	for _, v := range values {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+func joinNonEmpty(sep string, values ...string) string {
+	var kept []string
+	for _, v := range values {
+		if v != "" {
+			kept = append(kept, v)
+		}
+	}
+	return strings.Join(kept, sep)
+}
