@@ -1,0 +1,63 @@
+// This file reads the gauges from the ledger at every scrape, so that they are right after a restart and never drift.
+
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type gaugeCollector struct {
+	read func() (Gauges, error)
+
+	pending, oldest, overdue, dead, paused, silent, quarantined, bytes *prometheus.Desc
+}
+
+func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("afterchat_"+name, help, labels, nil)
+	}
+	return &gaugeCollector{
+		read:        read,
+		pending:     desc("pending", "Deliveries that wait or are being tried.", "target"),
+		oldest:      desc("oldest_pending_seconds", "Age of the oldest pending delivery; 0 without one.", "target"),
+		overdue:     desc("overdue_seconds", "How long the delivery that has waited longest has been due without an attempt.", "target"),
+		dead:        desc("dead", "Dead deliveries that can be replayed.", "target"),
+		paused:      desc("target_paused", "1 while the target is paused.", "target"),
+		silent:      desc("source_silent_seconds", "Time since the source's last hook.", "source"),
+		quarantined: desc("quarantined", "Hooks in quarantine."),
+		bytes:       desc("ledger_bytes", "Size of the ledger on disk."),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (g *gaugeCollector) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.quarantined, g.bytes} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector. If the ledger cannot be read, the scrape fails, and that is seen.
+func (g *gaugeCollector) Collect(out chan<- prometheus.Metric) {
+	values, err := g.read()
+	if err != nil {
+		out <- prometheus.NewInvalidMetric(g.pending, err)
+		return
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for name, t := range values.Targets {
+		paused := 0.0
+		if t.Paused {
+			paused = 1
+		}
+		gauge(g.pending, float64(t.Pending), name)
+		gauge(g.oldest, t.OldestPending.Seconds(), name)
+		gauge(g.overdue, t.Overdue.Seconds(), name)
+		gauge(g.dead, float64(t.Dead), name)
+		gauge(g.paused, paused, name)
+	}
+	for name, s := range values.Sources {
+		gauge(g.silent, s.Silent.Seconds(), name)
+	}
+	gauge(g.quarantined, float64(values.Quarantined))
+	gauge(g.bytes, float64(values.LedgerBytes))
+}
