@@ -1,0 +1,167 @@
+// This file reads a body within its limits: its own size, what is in memory at once, the size after inflating.
+
+package intake
+
+import (
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+)
+
+// refusal is why a hook was not taken, and the answer to it.
+type refusal struct {
+	status int
+	result string // for the metric
+	text   string // for the sender
+	err    error  // for the log; may be nil
+}
+
+var tooLarge = refusal{
+	status: http.StatusRequestEntityTooLarge, result: "too_large",
+	text: "the body is larger than max_body, which can be raised in the configuration",
+}
+
+var errTooLarge = errors.New("the inflated body is larger than max_body")
+
+// budget bounds the bytes of bodies that are in memory at once.
+type budget struct {
+	limit int64 // 0: none
+	used  atomic.Int64
+}
+
+func (b *budget) take(n int64) bool {
+	if b.used.Add(n) <= b.limit || b.limit == 0 {
+		return true
+	}
+	b.used.Add(-n)
+	return false
+}
+
+// read reads the body of r. release gives back what it took of the budget, and must be called in any case.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
+	var taken int64
+	release = func() { h.budget.used.Add(-taken) }
+	if r.ContentLength > h.MaxBody {
+		return nil, release, &tooLarge
+	}
+	busy := &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
+	var buffer bytes.Buffer
+	if n := r.ContentLength; n > 0 {
+		if !h.budget.take(n) {
+			return nil, release, busy
+		}
+		taken = n
+		buffer.Grow(int(min(n, 1<<20))) // a claimed length is not memory until it arrives
+	}
+	limited := http.MaxBytesReader(w, r.Body, h.MaxBody)
+	for {
+		_, err := io.CopyN(&buffer, limited, 64<<10)
+		if over := int64(buffer.Len()) - taken; over > 0 {
+			if !h.budget.take(over) {
+				return nil, release, busy
+			}
+			taken += over
+		}
+		if errors.Is(err, io.EOF) {
+			return buffer.Bytes(), release, nil
+		}
+		if err != nil {
+			return nil, release, readRefusal(err)
+		}
+	}
+}
+
+func readRefusal(err error) *refusal {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &tooLarge
+	}
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return &refusal{status: http.StatusRequestTimeout, result: "too_slow", text: "the body took too long to arrive"}
+	}
+	return &refusal{status: http.StatusBadRequest, result: "bad_request", text: "the body did not arrive whole", err: err}
+}
+
+// inflate undoes a Content-Encoding, within limit bytes. An error other than errTooLarge means that the body cannot be
+// read as it is labelled.
+func inflate(body []byte, encoding string, limit int64) ([]byte, error) {
+	var reader io.Reader
+	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	case "", "identity":
+		return body, nil
+	case "gzip", "x-gzip":
+		z, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return unlabelled(body, err)
+		}
+		reader = z
+	case "deflate": // zlib by the standard, bare deflate by habit
+		if z, err := zlib.NewReader(bytes.NewReader(body)); err == nil {
+			reader = z
+		} else {
+			reader = flate.NewReader(bytes.NewReader(body))
+		}
+	default:
+		return nil, fmt.Errorf("content encoding %q is not supported; send gzip, deflate or none", encoding)
+	}
+	plain, err := io.ReadAll(io.LimitReader(reader, limit+1))
+	if int64(len(plain)) > limit {
+		return nil, errTooLarge
+	}
+	if err != nil {
+		return unlabelled(body, err)
+	}
+	return plain, nil
+}
+
+// unlabelled handles a body that is not compressed although its label says so: taken as it is if it is JSON or a form.
+func unlabelled(body []byte, cause error) ([]byte, error) {
+	if trimmed := bytes.TrimLeft(body, " \t\r\n\xef\xbb\xbf"); len(trimmed) == 0 || trimmed[0] == '{' || trimmed[0] == '[' {
+		return body, nil
+	}
+	return nil, fmt.Errorf("the body cannot be inflated: %w", cause)
+}
+
+// isProbe tells whether a body is a connection check and not a conversation.
+func isProbe(body []byte) bool {
+	if len(body) > 64 {
+		return len(bytes.TrimSpace(body)) == 0
+	}
+	switch strings.ToLower(strings.Trim(string(body), " \t\r\n\x00\ufeff")) {
+	case "", "{}", "[]", "null", "test", `"test"`:
+		return true
+	}
+	return false
+}
+
+var answerOK = []byte(`{"result":"ok"}`)
+
+func answerQuarantined(reason string) []byte {
+	return encode(struct {
+		Result      string `json:"result"`
+		Quarantined string `json:"quarantined"`
+	}{"ok", reason})
+}
+
+func answerBody(text string) []byte {
+	return encode(struct {
+		Result string `json:"result"`
+		Error  string `json:"error"`
+	}{"error", text})
+}
+
+func encode(v any) []byte {
+	body, err := json.Marshal(v)
+	if err != nil { // a struct of strings always encodes
+		panic(err)
+	}
+	return body
+}
