@@ -39,28 +39,62 @@ func (c *Conversation) Fingerprint() [16]byte {
 	content.Warnings, content.Transcript = nil, nil
 	body, err := json.Marshal(&content)
 	if err != nil {
-		body = fmt.Appendf(nil, "%v", content)
+		body = spell(content)
 	}
 	return sum16(fmt.Appendf(nil, "v%d\n", FingerprintVersion), body)
+}
+
+// spell writes a conversation that JSON cannot hold (a number that is none, a year of five digits): everything by its
+// value, never by its address.
+func spell(c Conversation) []byte {
+	var b bytes.Buffer
+	for _, f := range []*float64{c.DurationSeconds, c.FirstResponseSeconds, c.AvgResponseSeconds, c.Rating} {
+		if f != nil {
+			fmt.Fprint(&b, *f)
+		}
+		b.WriteByte('\n')
+	}
+	c.DurationSeconds, c.FirstResponseSeconds, c.AvgResponseSeconds, c.Rating = nil, nil, nil, nil
+	for _, f := range []*bool{c.Flags.Chat, c.Flags.Missed, c.Flags.Triggered, c.Flags.Offline, c.Flags.Completed, c.Flags.Dropped} {
+		if f != nil {
+			fmt.Fprint(&b, *f)
+		}
+		b.WriteByte('\n')
+	}
+	c.Flags = Flags{}
+	c.Messages = slices.Clone(c.Messages)
+	for i := range c.Messages {
+		files := slices.Clone(c.Messages[i].Files)
+		for k := range files {
+			if files[k].Size != nil {
+				fmt.Fprintf(&b, "%d %d %d\n", i, k, *files[k].Size)
+				files[k].Size = nil
+			}
+		}
+		c.Messages[i].Files = files
+	}
+	fmt.Fprintf(&b, "%+v", c)
+	return b.Bytes()
 }
 
 // RawFingerprint is a digest of a hook body as it arrived.
 func RawFingerprint(body []byte) [16]byte { return sum16([]byte("raw\n"), body) }
 
 // Chain returns one digest per message, each over the message and all before it. A conversation whose chain is a
-// prefix of another's is an earlier snapshot of it.
+// prefix of another's is an earlier snapshot of it. The names of authors do not count: a later snapshot may know a
+// name that an earlier one did not. Nor does the address of a file with a name: it may be signed anew each time.
 func (c *Conversation) Chain() []uint64 {
 	chain := make([]uint64, len(c.Messages))
 	var prior [32]byte
 	for i, m := range c.Messages {
 		var b bytes.Buffer
 		b.Write(prior[:])
-		fmt.Fprintf(&b, "%q %q %q %q %q %q", m.Role, m.Author, m.Text, m.Event, m.Stamp, m.Trigger)
+		fmt.Fprintf(&b, "%q %q %q %q %q", m.Role, m.Text, m.Event, m.Stamp, m.Trigger)
 		if !m.At.IsZero() {
 			fmt.Fprintf(&b, " %d", m.At.UnixMilli())
 		}
 		for _, f := range m.Files {
-			fmt.Fprintf(&b, " %q %q", f.Name, f.URL)
+			fmt.Fprintf(&b, " %q", firstNonEmpty(f.Name, f.URL))
 		}
 		prior = sha256.Sum256(b.Bytes())
 		chain[i] = binary.BigEndian.Uint64(prior[:8])

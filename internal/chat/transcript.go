@@ -72,7 +72,7 @@ type renderer struct {
 
 // message adds one message. The date is shown when it changes, the time always, an unreadable stamp word for word.
 func (r *renderer) message(m *Message) {
-	when := m.Stamp
+	when := CleanLine(m.Stamp)
 	if !m.At.IsZero() {
 		at := m.At.In(r.zone)
 		if day := at.Format("2006-01-02"); day != r.day {
@@ -84,13 +84,13 @@ func (r *renderer) message(m *Message) {
 		}
 		when = at.Format("15:04:05")
 	}
-	who := r.author(m)
+	who := CleanLine(r.author(m))
 	body := m.Text
 	if body == "" {
 		body = m.Event
 	}
 	if m.Role == System {
-		r.line(when, "", "— "+joinNonEmpty(": ", m.Author, body))
+		r.line(when, "", "— "+joinNonEmpty(": ", CleanLine(m.Author), body))
 	} else {
 		r.line(when, who, body)
 	}
@@ -99,16 +99,29 @@ func (r *renderer) message(m *Message) {
 	}
 }
 
+// author names who wrote m. A name that a decoder took from DefaultAuthor is translated.
 func (r *renderer) author(m *Message) string {
-	switch m.Role {
-	case Bot:
+	if m.Role == Bot {
 		return joinNonEmpty(": ", r.words.bot, firstNonEmpty(m.Trigger, m.Author))
-	case Visitor:
-		return firstNonEmpty(m.Author, r.words.visitor)
-	case Agent:
-		return firstNonEmpty(m.Author, joinNonEmpty(" ", r.words.agent, m.AuthorID))
 	}
-	return firstNonEmpty(m.Author, r.words.unknown)
+	if m.Author == "" || m.Author == DefaultAuthor(m.Role, m.AuthorID) {
+		return firstNonEmpty(r.words.someone(m.Role, m.AuthorID), r.words.unknown)
+	}
+	return m.Author
+}
+
+// DefaultAuthor names a writer whose name is not known: "Visitor", "Agent 3", "Agent". It is empty for roles that are
+// not a person's. Decoders store it in English; Render shows it in the language of the transcript.
+func DefaultAuthor(role Role, id string) string { return languages["en"].someone(role, id) }
+
+func (l labels) someone(role Role, id string) string {
+	switch role {
+	case Visitor:
+		return l.visitor
+	case Agent:
+		return joinNonEmpty(" ", l.agent, id)
+	}
+	return ""
 }
 
 func (r *renderer) line(when, who, body string) {
@@ -136,24 +149,28 @@ func (r *renderer) line(when, who, body string) {
 }
 
 func (r *renderer) file(f File) {
-	name := firstNonEmpty(f.Name, f.URL)
+	name, location := CleanLine(f.Name), CleanLine(f.URL)
+	name = firstNonEmpty(name, location)
 	note := ""
 	if !f.ExpiresAt.IsZero() {
 		note = " (" + r.words.until + " " + f.ExpiresAt.In(r.zone).Format("2006-01-02 15:04 MST") + ")"
 	}
 	address := ""
-	if f.URL != "" && f.URL != name {
-		address = " " + f.URL
+	if location != "" && location != name {
+		address = " " + location
 	}
 	r.text.WriteString("    " + r.words.file + ": " + name + address + note + "\n")
 	link, mdlink := html.EscapeString(name), EscapeMarkdown(name)
 	if Clickable(f.URL) {
 		link = `<a href="` + html.EscapeString(f.URL) + `" rel="noreferrer">` + link + "</a>"
-		mdlink = "[" + mdlink + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E").Replace(f.URL) + ">)"
+		mdlink = "[" + mdlink + "](<" + destination.Replace(f.URL) + ">)"
 	}
 	r.html = append(r.html, r.words.file+": "+link+html.EscapeString(note))
 	r.markdown = append(r.markdown, r.words.file+": "+mdlink+EscapeMarkdown(note))
 }
+
+// destination escapes an address between the angle brackets of a Markdown link.
+var destination = strings.NewReplacer("<", "%3C", ">", "%3E", `\`, "%5C", "&", "&amp;")
 
 // Clickable tells whether address may become a link: http or https with a host, and no line break.
 func Clickable(address string) bool {

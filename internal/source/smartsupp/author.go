@@ -1,0 +1,83 @@
+// This file names the authors of messages that came without a name and collects the agents.
+
+package smartsupp
+
+import (
+	"strings"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// nameAuthors gives each message the name of its author and lists the agents: those who wrote and those who joined.
+func (r *reader) nameAuthors() {
+	names := map[sender]string{}
+	for _, e := range r.entries {
+		if e.from.id != "" && e.Author != "" && names[e.from] == "" && (e.Role == e.from.kind || e.Role == chat.System) {
+			names[e.from] = e.Author
+		}
+	}
+	agents := agentList{byID: map[string]int{}, byName: map[string]int{}}
+	for i, e := range r.entries {
+		m := &r.c.Messages[i]
+		if m.Author == "" {
+			m.Author = r.authorName(e, names)
+		}
+		if m.Role == chat.Agent || joined(e) {
+			agents.add(m.AuthorID, m.Author)
+		}
+	}
+	r.c.Agents = agents.list
+}
+
+// authorName names who wrote a message that came without a name.
+func (r *reader) authorName(e entry, names map[sender]string) string {
+	if e.Role == chat.Bot {
+		return e.Trigger
+	}
+	name := ""
+	if e.AuthorID != "" {
+		name = names[e.from]
+	}
+	if name == "" && (e.Role == chat.Visitor || e.Role != chat.Agent && e.from.kind == chat.Visitor) {
+		name = r.c.Person.Name
+	}
+	if name == "" {
+		name = chat.DefaultAuthor(e.Role, e.AuthorID)
+	}
+	return name
+}
+
+// joined tells whether e is the event of an agent joining the chat.
+func joined(e entry) bool {
+	event := strings.ToLower(e.Event)
+	return e.Role == chat.System && (event == "agent.join" || event == "agent_join") &&
+		(e.from.kind == chat.Agent || e.from.kind == "" && e.Author != "")
+}
+
+// agentList collects agents once each, by id, and by name where there is no id.
+type agentList struct {
+	list         []chat.Author
+	byID, byName map[string]int // index in list
+}
+
+func (l *agentList) add(id, name string) {
+	if name == "" {
+		name = chat.DefaultAuthor(chat.Agent, id)
+	}
+	at, known := l.byID[id]
+	if !known || id == "" {
+		at, known = l.byName[name]
+		known = known && (id == "" || l.list[at].ID == "")
+	}
+	if !known {
+		at = len(l.list)
+		l.list = append(l.list, chat.Author{Name: name})
+		if _, taken := l.byName[name]; !taken {
+			l.byName[name] = at
+		}
+	}
+	if id != "" {
+		l.list[at].ID = id
+		l.byID[id] = at
+	}
+}

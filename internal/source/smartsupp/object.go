@@ -1,0 +1,207 @@
+// This file reads the fields of JSON objects whose values may have any shape. A value that is understood is taken out
+// of its object. What is left in the end becomes extra, so nothing is lost because nobody knew it. All texts and keys
+// went through chat.Clean when the body was read.
+
+package smartsupp
+
+import (
+	"encoding/json"
+	"math"
+	"math/big"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// object is one JSON object of the hook. The zero value has no fields.
+type object struct {
+	place  string // the way to it, with a trailing dot, for warnings: "visitor."
+	fields map[string]any
+	warn   func(string)
+}
+
+// text takes a text of several lines. null is absent; anything but text and numbers stays, with a warning.
+func (o object) text(key string) string {
+	s, ok := scalar(o.fields[key])
+	if !ok {
+		o.odd(key, "is no text")
+		return ""
+	}
+	delete(o.fields, key)
+	return s
+}
+
+// line takes a text of one line.
+func (o object) line(key string) string { return chat.CleanLine(o.text(key)) }
+
+// id takes an id: the digits of a number exactly as sent, so that 5 and "5" are the same. 0 is no id and stays.
+func (o object) id(key string) string {
+	if s, ok := scalar(o.fields[key]); ok && chat.CleanLine(s) == "0" {
+		return ""
+	}
+	return o.line(key)
+}
+
+// number takes a number, in digits or as text. One that a float64 cannot hold exactly enough stays, as does any other text.
+func (o object) number(key string) *float64 {
+	s, ok := scalar(o.fields[key])
+	s = strings.TrimSpace(s)
+	if ok && s == "" {
+		delete(o.fields, key)
+		return nil
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if !ok || err != nil || !decimal(s) || math.Abs(f) > 1<<53 {
+		o.odd(key, "is no usable number")
+		return nil
+	}
+	delete(o.fields, key)
+	return &f
+}
+
+// flag takes a boolean, also as 0, 1 or text.
+func (o object) flag(key string) *bool {
+	value, present := o.fields[key]
+	if !present {
+		return nil
+	}
+	b, ok := value.(bool)
+	if !ok {
+		s, isScalar := scalar(value)
+		switch strings.ToLower(strings.TrimSpace(s)) {
+		case "1", "true":
+			b, ok = true, true
+		case "0", "false":
+			ok = true
+		case "":
+			if isScalar {
+				delete(o.fields, key)
+				return nil
+			}
+		}
+	}
+	if !ok {
+		o.odd(key, "is neither true nor false")
+		return nil
+	}
+	delete(o.fields, key)
+	return &b
+}
+
+// child returns the object under key, without fields if there is none. null is absent.
+func (o object) child(key string) object {
+	child := object{place: o.place + key + ".", warn: o.warn}
+	switch v := o.fields[key].(type) {
+	case map[string]any:
+		child.fields = v
+	case nil:
+		delete(o.fields, key)
+	default:
+		if list, ok := v.([]any); ok && len(list) == 0 { // an empty PHP map
+			delete(o.fields, key)
+			break
+		}
+		o.odd(key, "is no object")
+	}
+	return child
+}
+
+// done removes the object or list under key if everything was taken out of it.
+func (o object) done(key string) {
+	switch v := o.fields[key].(type) {
+	case map[string]any:
+		if len(v) == 0 {
+			delete(o.fields, key)
+		}
+	case []any:
+		if len(v) == 0 {
+			delete(o.fields, key)
+		}
+	}
+}
+
+// odd warns that a value was not understood. The warning names the place, never the value, so there are few of them.
+func (o object) odd(key, what string) {
+	o.warn(o.place + key + " " + what + "; kept under extra")
+}
+
+// list returns the elements of a JSON list, of a PHP list that became an object ({"0": …, "2": …}), or of nothing.
+func list(v any) (elements []any, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return nil, true
+	case []any:
+		return v, true
+	case map[string]any:
+		indexes := make([]int, 0, len(v))
+		for key := range v {
+			i, err := strconv.Atoi(key)
+			if err != nil || strconv.Itoa(i) != key {
+				return nil, false
+			}
+			indexes = append(indexes, i)
+		}
+		slices.Sort(indexes)
+		for _, i := range indexes {
+			elements = append(elements, v[strconv.Itoa(i)])
+		}
+		return elements, true
+	}
+	return nil, false
+}
+
+// scalar returns text and numbers as text; null is "".
+func scalar(v any) (string, bool) {
+	switch v := v.(type) {
+	case nil:
+		return "", true
+	case string:
+		return v, true
+	case json.Number:
+		return plain(v), true
+	}
+	return "", false
+}
+
+// plain writes a whole number in digits, also when it was sent as 1e6 or 5.0; other numbers are as sent.
+func plain(n json.Number) string {
+	s := string(n)
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(s), "e")
+	if exponent == "" && !strings.Contains(mantissa, ".") {
+		return s
+	}
+	if e, err := strconv.Atoi(exponent); exponent != "" && (err != nil || e > 40 || e < -40) || len(mantissa) > 80 {
+		return s
+	}
+	r, ok := new(big.Rat).SetString(s)
+	if !ok || !r.IsInt() {
+		return s
+	}
+	return r.Num().String()
+}
+
+// decimal tells a number in digits from the other things that strconv.ParseFloat reads: NaN, Inf, 0x1p2, 1_000.
+func decimal(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789+-.eE") == ""
+}
+
+// extra returns what is left of an object; nil if that is nothing.
+func (o object) extra() map[string]any {
+	if len(o.fields) == 0 {
+		return nil
+	}
+	return o.fields
+}
+
+// unused returns key, or key with the first number behind it that is not taken.
+func unused(fields map[string]any, key string) string {
+	free := key
+	for n := 2; ; n++ {
+		if _, taken := fields[free]; !taken {
+			return free
+		}
+		free = key + "_" + strconv.Itoa(n)
+	}
+}
