@@ -26,9 +26,9 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // TestCases runs every case of testdata. A case holds hook.json, or hook1.json, hook2.json, … when it is about what
-// makes two hooks the same; or hook.quoted, lines that are Go strings, for bytes that a text file cannot show. It may
-// hold a content-type and options (time_zone NAME). Golden are want.json, want1.json, …; identity, which compares the
-// hooks; transcript, where there was one before; or error.
+// makes two hooks the same; or hook.quoted, lines that are Go strings, for bytes that a text file cannot show; or
+// generate, the size of a hook that is too large to be kept, whose golden is want.counts. It may hold a content-type and options (time_zone NAME). Golden are want.json, want1.json, …; identity, which compares the
+// hooks, and transcript, both only where the case has them already; or error.
 func TestCases(t *testing.T) {
 	t.Parallel()
 	for _, path := range cases(t) {
@@ -74,7 +74,7 @@ func cases(t testing.TB) []string {
 }
 
 func isInput(name string) bool {
-	return strings.HasPrefix(name, "hook") || name == "content-type" || name == "options"
+	return strings.HasPrefix(name, "hook") || name == "generate" || name == "content-type" || name == "options"
 }
 
 // hooks returns the hooks of a case in order.
@@ -135,6 +135,9 @@ func decoder(t testing.TB, in map[string][]byte) source.Decoder {
 func outputs(t testing.TB, in map[string][]byte) []txtar.File {
 	t.Helper()
 	d := decoder(t, in)
+	if description, ok := in["generate"]; ok {
+		return []txtar.File{{Name: "want.counts", Data: counts(t, d, generate(t, description))}}
+	}
 	all := hooks(t, in)
 	var files []txtar.File
 	var decoded []chat.Conversation
@@ -157,13 +160,54 @@ func outputs(t testing.TB, in map[string][]byte) []txtar.File {
 		decoded = append(decoded, got.Conversation)
 		files = append(files, txtar.File{Name: "want" + suffix + ".json", Data: indented(t, got.Conversation)})
 	}
-	if len(decoded) > 1 {
+	if _, ok := in["identity"]; ok {
 		files = append(files, txtar.File{Name: "identity", Data: compare(decoded, all)})
 	}
 	if _, ok := in["transcript"]; ok {
 		files = append(files, txtar.File{Name: "transcript", Data: []byte(decoded[0].Render(chat.Style{}).Text + "\n")})
 	}
 	return files
+}
+
+// generate makes a hook from its description: messages N, in reverse order, of text N bytes; depth N nested lists.
+func generate(t testing.TB, description []byte) []byte {
+	t.Helper()
+	size := map[string]int{}
+	for line := range strings.Lines(string(description)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n, err := strconv.Atoi(value)
+		if err != nil {
+			t.Fatalf("generate: %q: %v", line, err)
+		}
+		size[key] = n
+	}
+	var b bytes.Buffer
+	b.WriteString(`{"accountId":1,"channel":{"id":5},"visitor":{"id":7},"messages":[`)
+	for i := range size["messages"] {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"type":"visitor","from":"visitor:abc","content":%q,"sentAt":%d}`,
+			strings.Repeat("x", size["text"]), 1760529600000+1000*(size["messages"]-i))
+	}
+	fmt.Fprintf(&b, `],"deep":%s1%s}`, strings.Repeat("[", size["depth"]), strings.Repeat("]", size["depth"]))
+	return b.Bytes()
+}
+
+// counts decodes a generated hook and says how much of it there is.
+func counts(t testing.TB, d source.Decoder, body []byte) []byte {
+	t.Helper()
+	got, err := d.Decode(source.Hook{Body: body, ContentType: "application/json"})
+	if err != nil {
+		return []byte(err.Error() + "\n")
+	}
+	c := got.Conversation
+	text := 0
+	for _, m := range c.Messages {
+		text += len(m.Text)
+	}
+	return fmt.Appendf(nil, "messages %d\ntext %d\nstarted %s\nended %s\nwarnings %q\n", len(c.Messages), text,
+		c.StartedAt.Format(time.RFC3339), c.EndedAt.Format(time.RFC3339), c.Warnings)
 }
 
 // compare says how each hook relates to the one before it.
@@ -203,4 +247,55 @@ func indented(t testing.TB, c chat.Conversation) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// TestVendorSample decodes the vendor's own sample, where a checkout has it beside it.
+func TestVendorSample(t *testing.T) {
+	t.Parallel()
+	const path = "../../../../shared/fixtures/smartsupp-completed.json"
+	body, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("the vendor's sample is not at %s", path)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := smartsupp.Type().New(source.Options{}).Decode(source.Hook{Body: body, ContentType: "application/json"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := got.Conversation
+	if c.Account != "208" || c.ExternalID != "55039" || c.Outcome != chat.Completed || c.Person.CountryCode != "CZ" {
+		t.Errorf("account %q, id %q, outcome %q, country %q", c.Account, c.ExternalID, c.Outcome, c.Person.CountryCode)
+	}
+	if diff := cmp.Diff([]chat.Author{{ID: "3", Name: "John Doe"}}, c.Agents); diff != "" {
+		t.Errorf("agents (-want +got):\n%s", diff)
+	}
+	want := `2015-03-27 (UTC)
+[15:33:59] Dusan Kmet: Hello
+[15:34:06] — John Doe: agent.join
+[15:34:09] Automatic: Test Trigger: This is triggered message
+[15:34:13] John Doe: Hi, how can i help you ?
+[15:34:33] Dusan Kmet: tanks.
+[15:34:36] — Dusan Kmet: close.visitorClose`
+	if diff := cmp.Diff(want, c.Render(chat.Style{}).Text); diff != "" {
+		t.Errorf("transcript (-want +got):\n%s", diff)
+	}
+	if len(c.Warnings) > 0 {
+		t.Errorf("warnings %q", c.Warnings)
+	}
+}
+
+// TestReadme keeps the table of cases complete.
+func TestReadme(t *testing.T) {
+	t.Parallel()
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range cases(t) {
+		if !bytes.Contains(readme, []byte("]("+filepath.ToSlash(path)+")")) {
+			t.Errorf("README.md does not list %s", path)
+		}
+	}
 }

@@ -25,6 +25,9 @@ const (
 // earliest is the earliest Unix second that is believed, in March 1973. Below it lie 1970 and small numbers.
 const earliest = 1e8
 
+// farFuture is the year from which on a time is believed only where it was sent.
+const farFuture = 2100
+
 // time takes a time. stamp is what was sent if that was text other than digits. An unreadable time stays, with a warning.
 func (o object) time(key string, zone *time.Location) (at time.Time, stamp string) {
 	s, ok := scalar(o.fields[key])
@@ -49,7 +52,7 @@ func (o object) time(key string, zone *time.Location) (at time.Time, stamp strin
 	case readText:
 		stamp = s
 	}
-	if at.Year() >= 2100 {
+	if at.Year() >= farFuture {
 		o.warn(o.place + key + " is far in the future; kept as sent")
 	}
 	delete(o.fields, key)

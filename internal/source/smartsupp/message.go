@@ -77,6 +77,7 @@ func (r *reader) message(fields map[string]any) entry {
 
 // kind takes the message's type as a role; "" if there is none. The vendor's SDK names a sub-type beside "message".
 func (r *reader) kind(o object) chat.Role {
+	value := o.fields["type"]
 	sent := o.line("type")
 	role := alias(sent)
 	if role == chat.UnknownRole && (sent == "" || strings.EqualFold(sent, "message")) {
@@ -90,7 +91,7 @@ func (r *reader) kind(o object) chat.Role {
 	}
 	if role == chat.UnknownRole {
 		o.warn("messages[].type has a value that is not known; kept with the role unknown")
-		o.fields["type"] = sent
+		o.fields["type"] = value
 	}
 	return role
 }

@@ -6,6 +6,7 @@ package smartsupp
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"math/big"
 	"slices"
@@ -184,7 +185,11 @@ func plain(n json.Number) string {
 
 // decimal tells a number in digits from the other things that strconv.ParseFloat reads: NaN, Inf, 0x1p2, 1_000.
 func decimal(s string) bool {
-	return s != "" && strings.Trim(s, "0123456789+-.eE") == ""
+	if strings.Trim(s, "0123456789+-.eE") != "" {
+		return false
+	}
+	_, err := strconv.ParseFloat(s, 64)
+	return err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // extra returns what is left of an object; nil if that is nothing.
@@ -195,13 +200,23 @@ func (o object) extra() map[string]any {
 	return o.fields
 }
 
-// unused returns key, or key with the first number behind it that is not taken.
-func unused(fields map[string]any, key string) string {
-	free := key
-	for n := 2; ; n++ {
-		if _, taken := fields[free]; !taken {
-			return free
-		}
-		free = key + "_" + strconv.Itoa(n)
+// names hands out keys that are not taken yet. The zero value is ready.
+type names struct {
+	taken map[string]bool
+	last  map[string]int // the number that a key got last, so that many equal keys stay cheap
+}
+
+// unused returns key, or key with the first number behind it that is not taken, and takes it.
+func (n *names) unused(key string) string {
+	if n.taken == nil {
+		n.taken, n.last = map[string]bool{}, map[string]int{}
 	}
+	free := key
+	for count := max(n.last[key], 1); n.taken[free]; {
+		count++
+		free = key + "_" + strconv.Itoa(count)
+		n.last[key] = count
+	}
+	n.taken[free] = true
+	return free
 }

@@ -55,6 +55,7 @@ type reader struct {
 	zone *time.Location
 
 	entries      []entry // the messages, in the order of c.Messages
+	varNames     names
 	visitorKey   string  // from the first message of the visitor
 	visitorEmail string  // from a message of the visitor; only the form up to 2018 has it
 }
@@ -80,12 +81,15 @@ func (r *reader) times(top object) {
 	ended, _ := top.time("endAt", r.zone)
 	first, last := span(r.c.Messages)
 	if !started.IsZero() && !ended.IsZero() && ended.Before(started) {
-		r.c.Warn("endAt is before beginAt; both times were taken from the messages, the sent ones are under extra")
-		top.fields["beginAt"], top.fields["endAt"] = begin, end
+		top.fields["endAt"] = end
 		if first.IsZero() {
-			first = started // the end alone is given up
+			r.c.Warn("endAt is before beginAt; the end is unknown, what was sent is under extra")
+			ended = time.Time{}
+		} else {
+			r.c.Warn("endAt is before beginAt; both times were taken from the messages, what was sent is under extra")
+			top.fields["beginAt"] = begin
+			started, ended = first, last
 		}
-		started, ended = first, last
 	}
 	if started.IsZero() && !first.IsZero() {
 		r.c.Warn("beginAt has no time; taken from the first message")
@@ -98,10 +102,10 @@ func (r *reader) times(top object) {
 	r.c.StartedAt, r.c.EndedAt = started, ended
 }
 
-// span returns the times of the first and the last message that has one.
+// span returns the times of the first and the last message that has a likely one.
 func span(messages []chat.Message) (first, last time.Time) {
 	for _, m := range messages {
-		if m.At.IsZero() {
+		if m.At.IsZero() || m.At.Year() >= farFuture {
 			continue
 		}
 		if first.IsZero() || m.At.Before(first) {
@@ -191,7 +195,7 @@ func foreign(fields map[string]any) *source.Error {
 		shown = append(shown, "…")
 	}
 	return &source.Error{
-		Reason: fmt.Sprintf("not a Smartsupp POST hook: it has no accountId, channel, visitor and messages, but %s", strings.Join(shown, ", ")),
+		Reason: fmt.Sprintf("not a Smartsupp POST hook, which has accountId, channel, visitor and messages; this document has %s", strings.Join(shown, ", ")),
 		Hint:   "check which system sends to this address",
 	}
 }

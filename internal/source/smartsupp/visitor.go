@@ -127,11 +127,15 @@ func (r *reader) variables(v object) {
 	v.done("variables")
 }
 
-// variableKey names an element of a list of variables.
+// variableKey names an element of a list of variables by the key that it carries itself, else by its index.
 func variableKey(i int, value any) string {
-	if fields, ok := value.(map[string]any); ok {
+	fields, _ := value.(map[string]any)
+	if _, ok := fields["value"]; ok {
 		for _, key := range []string{"key", "id", "name", "label"} {
 			if s, ok := scalar(fields[key]); ok && chat.CleanLine(s) != "" {
+				if key != "label" {
+					delete(fields, key)
+				}
 				return chat.CleanLine(s)
 			}
 		}
@@ -145,7 +149,7 @@ func (r *reader) variable(key string, value any) map[string]any {
 	if p.Vars == nil {
 		p.Vars = map[string]any{}
 	}
-	key = unused(p.Vars, key)
+	key = r.varNames.unused(key)
 	fields, ok := value.(map[string]any)
 	if inner, has := fields["value"]; ok && has {
 		value = inner

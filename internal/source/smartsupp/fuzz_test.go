@@ -1,0 +1,190 @@
+// This file checks on any input that decoding neither fails without saying so nor loses a text.
+
+package smartsupp_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/source"
+	"github.com/afterchat/afterchat/internal/source/smartsupp"
+)
+
+func FuzzDecode(f *testing.F) {
+	for _, path := range cases(f) {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		in := map[string][]byte{}
+		for _, file := range archive.Files {
+			in[file.Name] = file.Data
+		}
+		if _, ok := in["generate"]; ok {
+			continue
+		}
+		for _, h := range hooks(f, in) {
+			f.Add(h.Body, h.ContentType)
+		}
+	}
+	d := smartsupp.Type().New(source.Options{})
+	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
+		h := source.Hook{Body: body, ContentType: contentType}
+		got, err := d.Decode(h)
+		if err != nil {
+			if sourceError := (*source.Error)(nil); !errors.As(err, &sourceError) || sourceError.Reason == "" {
+				t.Fatalf("%v is no *source.Error with a reason", err)
+			}
+			return
+		}
+		encoded, err := json.Marshal(got)
+		if err != nil {
+			t.Fatalf("the conversation is no JSON: %v", err)
+		}
+		h.ReceivedAt = time.Unix(1760529600, 0)
+		again, err := d.Decode(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(got, again); diff != "" {
+			t.Fatalf("decoded differently the second time:\n%s", diff)
+		}
+		c := got.Conversation
+		if c.ID == "" || c.Outcome == "" {
+			t.Errorf("id %q, outcome %q", c.ID, c.Outcome)
+		}
+		for _, at := range []time.Time{c.StartedAt, c.EndedAt} {
+			if !at.IsZero() && at.Year() < 1973 {
+				t.Errorf("time %v", at)
+			}
+		}
+		if len(c.Chain()) != len(c.Messages) {
+			t.Error("the chain does not count the messages")
+		}
+		checkNothingLost(t, body, encoded)
+	})
+}
+
+// checkNothingLost looks for the texts of a JSON body in the encoded conversation: those of the messages and all that
+// is said about the visitor.
+func checkNothingLost(t *testing.T, body, encoded []byte) {
+	t.Helper()
+	var sent map[string]any
+	if json.Unmarshal(body, &sent) != nil {
+		return // a form or an odd encoding; ReadObject has its own test
+	}
+	var kept any
+	if err := json.Unmarshal(encoded, &kept); err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, s := range append(texts(kept, nil), keys(kept)...) {
+		all.WriteString(fold(s) + "\x00")
+	}
+	var want []string
+	messages, _ := sent["messages"].([]any)
+	for _, m := range messages {
+		if m, ok := m.(map[string]any); ok {
+			want = append(want, texts(m["content"], []string{"type", "expireAt", "expiresAt", "expire_at", "size"})...)
+		}
+	}
+	want = append(want, texts(sent["visitor"], nil)...)
+	want = append(want, texts(sent["paths"], nil)...)
+	for _, s := range want {
+		if !strings.Contains(all.String(), fold(s)) {
+			t.Errorf("%q is lost", s)
+		}
+	}
+}
+
+// texts returns all strings in a JSON value but those under the given keys.
+func texts(v any, but []string) []string {
+	var out []string
+	switch v := v.(type) {
+	case string:
+		out = append(out, v)
+	case []any:
+		for _, e := range v {
+			out = append(out, texts(e, but)...)
+		}
+	case map[string]any:
+		for key, e := range v {
+			if !slices.Contains(but, key) {
+				out = append(out, texts(e, but)...)
+			}
+		}
+	}
+	return out
+}
+
+// keys returns all keys in a JSON value: the key of a variable in a list becomes one.
+func keys(v any) []string {
+	var out []string
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			out = append(out, keys(e)...)
+		}
+	case map[string]any:
+		for key, e := range v {
+			out = append(append(out, key), keys(e)...)
+		}
+	}
+	return out
+}
+
+// fold makes texts comparable: cleaned, without white space, invisible marks and the sign of broken text, in lower case.
+func fold(s string) string {
+	s = strings.Join(strings.Fields(chat.Clean(s)), "")
+	for _, mark := range []string{"\u200b", "\ufeff", "\u2060", "\ufffd"} {
+		s = strings.ReplaceAll(s, mark, "")
+	}
+	return strings.ToLower(s)
+}
+
+// TestHostileBodies checks that bodies of the largest size decode in a time that grows with their size.
+func TestHostileBodies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("decodes bodies of 16 MB")
+	}
+	const size = 16 << 20
+	fill := func(head, element, tail string) []byte {
+		n := (size - len(head) - len(tail)) / len(element)
+		n = min(n, 180_000) // ReadObject takes about a million values
+		b := append([]byte(head), bytes.Repeat([]byte(element), n)...)
+		return append(b[:len(b)-1], tail...)
+	}
+	for name, body := range map[string][]byte{
+		"equal variables":   fill(`{"accountId":1,"channel":{"id":5},"visitor":{"variables":[`, `{"key":"a","value":1},`, `]}}`),
+		"messages":          fill(`{"accountId":1,"channel":{"id":5},"messages":[`, `{"content":"x","from":3},`, `]}`),
+		"strange messages":  fill(`{"accountId":1,"channel":{"id":5},"messages":[`, `{"content":{"a":1},"x":[]},`, `]}`),
+		"one content":       fill(`{"accountId":1,"channel":{"id":5},"messages":[{"type":"system","content":[`, `"agent.join",`, `]}]}`),
+		"one long text":     fill(`{"accountId":1,"channel":{"id":5},"messages":[{"type":"system","content":"`, strings.Repeat("a.", 40)+" ", `"}]}`),
+		"one long e-mail":   fill(`{"accountId":1,"channel":{"id":5},"visitor":{"email":"`, strings.Repeat("a@", 40)+",", `"}}`),
+		"one long number":   fill(`{"accountId":1,"channel":{"id":5,"duration":`, strings.Repeat("1", 80), `}}`),
+		"pages with extras": fill(`{"accountId":1,"channel":{"id":5},"paths":[`, `{"url":"x","y":1},`, `]}`),
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			got, err := smartsupp.Type().New(source.Options{}).Decode(source.Hook{Body: body, ContentType: "application/json"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Conversation.Chain()
+			if took := time.Since(start); took > 20*time.Second {
+				t.Errorf("%d bytes took %v", len(body), took)
+			} else {
+				t.Logf("%d bytes in %v", len(body), took)
+			}
+		})
+	}
+}
