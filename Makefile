@@ -1,0 +1,59 @@
+# What developers type. `make` alone lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X github.com/afterchat/afterchat/cmd.version=$(VERSION)
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the static binary build/afterchat
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o build/afterchat ./cmd/afterchat
+
+.PHONY: test
+test: ## Run all tests with the race detector; needs only Go
+	go test -race -shuffle=on ./...
+
+.PHONY: e2e
+e2e: build ## Run the tests that need the built binary, root or other programs
+	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
+
+.PHONY: lint
+lint: ## go vet, golangci-lint, go mod tidy
+	go vet ./...
+	go run $(GOLANGCI_LINT) run
+	go mod tidy -diff
+
+.PHONY: fmt
+fmt: ## Format the code
+	go run $(GOLANGCI_LINT) fmt
+
+.PHONY: golden
+golden: ## Write the golden files anew; read the diff before you commit it
+	go test ./... -update
+
+.PHONY: fuzz
+fuzz: ## Fuzz every parser, FUZZTIME each (20s)
+	@for package in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+	    echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $${FUZZTIME:-20s} $$package; \
+	  done; \
+	done
+
+.PHONY: bench
+bench: build ## Size, start, memory, and durable acknowledgements beside the same server without a ledger
+	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^$$' -bench '^BenchmarkGateway' -benchtime 1x -v
+
+.PHONY: cover
+cover: ## Show test coverage by function
+	go test -coverprofile=build/cover.out ./... && go tool cover -func=build/cover.out | tail -40
+
+.PHONY: ci
+ci: ## What a merge needs: the same as .ci/run
+	bash .ci/run
