@@ -1,0 +1,189 @@
+// Package sqlite is the ledger in one SQLite file: the engine for one process.
+//
+// A Ledger is safe for use by several goroutines. Every change goes through one writer goroutine, which commits all
+// that waits in one transaction with one fsync; when a method returns without an error, its change is on disk. Reads
+// have connections of their own and never wait for the writer.
+//
+// Times come from the program and not from SQLite, so that a ledger works under testing/synctest.
+//
+// This file opens and closes.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+	"modernc.org/sqlite"
+)
+
+// Options are what a caller may choose. The zero value keeps everything for ever and is heard by nobody.
+type Options struct {
+	Retention ledger.Retention
+	Observer  ledger.Observer
+	Logger    *slog.Logger // nil: silent
+	// BatchLimit is how many operations share a transaction at most; 0: 256. An operation that waits longer than a
+	// transaction takes is a sign of a slow disk, not of a low limit.
+	BatchLimit int
+}
+
+const (
+	defaultBatch = 256
+	// identityAge is how long it takes at least until a conversation whose bodies are gone is forgotten altogether: a
+	// hook that comes later makes a new one, with the same id.
+	identityAge = 365 * 24 * time.Hour
+)
+
+// Ledger is an open ledger. Open makes one.
+type Ledger struct {
+	options Options
+	path    string
+	codec   codec
+	lock    *os.File
+	readers *sql.DB
+
+	queue   chan *operation
+	stopped chan struct{} // closed when the writer goroutine has ended
+
+	mu     sync.RWMutex // guards closed; held while somebody joins users
+	closed bool
+	users  sync.WaitGroup // reads under way, and operations on their way into queue
+}
+
+// Open opens the ledger at path, a file that is created if it is not there, and brings its schema up to date. Leases of
+// an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, and ledger.ErrNewer if a
+// newer version wrote it. Close ends it.
+func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.BatchLimit <= 0 {
+		o.BatchLimit = defaultBatch
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, fmt.Errorf("ledger: %w", err)
+	}
+	l := &Ledger{options: o, path: path, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
+	if l.lock, err = lock(path + ".lock"); err != nil {
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	w, err := l.open(ctx)
+	if err != nil {
+		_ = unlock(l.lock)
+		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	go w.run()
+	return l, nil
+}
+
+// open opens both sides of the database behind the lock.
+func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
+	var undo []func()
+	defer func() {
+		if err != nil {
+			for _, f := range undo {
+				f()
+			}
+		}
+	}()
+	writing, err := connect(l.path, 1, "_pragma=busy_timeout(10000)", "_pragma=auto_vacuum(incremental)", "_pragma=journal_mode(wal)",
+		"_pragma=synchronous(full)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-65536)", "_txlock=immediate")
+	if err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = writing.Close() })
+	conn, err := writing.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := migrate(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := voidLeases(ctx, conn, time.Now()); err != nil {
+		return nil, err
+	}
+	if err := syncFolder(filepath.Dir(l.path)); err != nil {
+		return nil, err
+	}
+	if l.readers, err = connect(l.path, max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)"); err != nil {
+		return nil, err
+	}
+	undo = append(undo, func() { _ = l.readers.Close() })
+	if l.codec, err = newCodec(); err != nil {
+		return nil, err
+	}
+	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}}, nil
+}
+
+func connect(path string, connections int, parameters ...string) (*sql.DB, error) {
+	address := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}).String()
+	for i, p := range parameters {
+		address += map[bool]string{true: "?", false: "&"}[i == 0] + p
+	}
+	connector, err := sqlite.NewConnector(address)
+	if err != nil {
+		return nil, err
+	}
+	db := sql.OpenDB(connector)
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections)
+	return db, nil
+}
+
+// voidLeases makes what an earlier run had leased due now. It stays in doubt, because its request may have gone out.
+func voidLeases(ctx context.Context, conn *sql.Conn, now time.Time) error {
+	_, err := conn.ExecContext(ctx, `UPDATE delivery SET fence = fence + 1, due_at = min(due_at, ?)
+		WHERE state = 0 AND trying > 0`, micros(now))
+	return err
+}
+
+// syncFolder makes the name of a new file as durable as its content.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil // a folder cannot be synced there
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}
+
+// Close lets the operations that are under way finish, moves the log into the file and lets go of the lock. After it
+// every method returns ledger.ErrClosed.
+func (l *Ledger) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return ledger.ErrClosed
+	}
+	l.closed = true
+	l.mu.Unlock()
+
+	l.users.Wait()
+	err := l.readers.Close() // first, so that the log can be moved as a whole
+	close(l.queue)
+	<-l.stopped
+	l.codec.close()
+	return errors.Join(err, unlock(l.lock))
+}
+
+// enter joins users, unless the ledger is closed. The caller leaves with users.Done.
+func (l *Ledger) enter() error {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	if l.closed {
+		return ledger.ErrClosed
+	}
+	l.users.Add(1)
+	return nil
+}

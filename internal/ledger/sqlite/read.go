@@ -1,0 +1,149 @@
+// This file reads: conversations, bodies, attempts, quarantine, gauges.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// Conversation returns the newest revision of a conversation; ledger.ErrNotFound if there is none or retention has
+// taken it.
+func (l *Ledger) Conversation(ctx context.Context, id string) (chat.Conversation, error) {
+	var packed []byte
+	var revision int
+	err := l.read(ctx, `SELECT c.revision, b.decoded FROM conversation c JOIN body b ON b.conversation = c.number AND b.revision = c.revision
+		WHERE c.id = ?`, []any{id}, &revision, &packed)
+	if err != nil {
+		return chat.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
+	}
+	return l.codec.unpackConversation(packed, id, revision)
+}
+
+// Raw returns the body of the hook that became a revision, and its content type. Stale snapshots have the numbers -1,
+// -2, … in the order of their arrival. It returns ledger.ErrNotFound if there is none or retention has taken it.
+func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte, contentType string, err error) {
+	var packed []byte
+	err = l.read(ctx, `SELECT raw, content_type FROM body WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND revision = ?`,
+		[]any{id, revision}, &packed, &contentType)
+	if err != nil {
+		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
+	}
+	if body, err = l.codec.unpack(packed); err != nil {
+		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
+	}
+	return body, contentType, nil
+}
+
+// Attempts returns the log of attempts of a delivery, the oldest first.
+func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []ledger.Attempt, err error) {
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.users.Done()
+	rows, err := l.readers.QueryContext(ctx, `SELECT at, number, kind, duration, status, reason FROM attempt
+		WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND target = ? ORDER BY fence`, id, target)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var a ledger.Attempt
+		var at, duration int64
+		err := rows.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason)
+		a.At, a.Duration = fromMicros(at), time.Duration(duration)*time.Microsecond
+		attempts = append(attempts, a)
+		return err
+	})
+	return attempts, err
+}
+
+// Unreadable returns a hook from quarantine, or ledger.ErrNotFound.
+func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, error) {
+	var u ledger.Unreadable
+	var packed []byte
+	var received int64
+	err := l.read(ctx, `SELECT source, received_at, content_type, reason, raw FROM quarantine WHERE id = ?`, []any{id},
+		&u.Source, &received, &u.ContentType, &u.Reason, &packed)
+	if err != nil {
+		return ledger.Unreadable{}, fmt.Errorf("quarantined hook %s: %w", id, err)
+	}
+	u.ReceivedAt = fromMicros(received)
+	u.Raw, err = l.codec.unpack(packed)
+	return u, err
+}
+
+// Stats returns the gauges. It reads counters and the ends of indexes, so its cost grows with the number of targets and
+// not with what the ledger holds.
+func (l *Ledger) Stats(ctx context.Context) (ledger.Stats, error) {
+	s := ledger.Stats{Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}}
+	if err := l.enter(); err != nil {
+		return s, err
+	}
+	defer l.users.Done()
+	view, err := l.readers.BeginTx(ctx, nil) // one moment for all
+	if err != nil {
+		return s, err
+	}
+	defer func() { _ = view.Rollback() }()
+	return s, errors.Join(targetStats(ctx, view, s.Targets), totals(ctx, view, &s), lastHooks(ctx, view, s.LastHook), l.bytes(&s.Bytes))
+}
+
+func targetStats(ctx context.Context, view *sql.Tx, into map[string]ledger.TargetStats) error {
+	rows, err := view.QueryContext(ctx, `SELECT target, accepted, pending, delivered, dead, skipped, superseded, dead_rows,
+		coalesce((SELECT min(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0), 0),
+		coalesce((SELECT min(due_at) FROM delivery d WHERE d.target = c.target AND d.state = 0 AND d.due_at <= ?), 0)
+		FROM counter c`, micros(time.Now()))
+	if err != nil {
+		return err
+	}
+	return each(rows, func(rows *sql.Rows) error {
+		var name string
+		var t ledger.TargetStats
+		var oldest, overdue int64
+		err := rows.Scan(&name, &t.Accepted, &t.Pending, &t.Delivered, &t.Dead, &t.Skipped, &t.Superseded, &t.DeadRows, &oldest, &overdue)
+		t.OldestPending, t.Overdue = fromMicros(oldest), fromMicros(overdue)
+		into[name] = t
+		return err
+	})
+}
+
+func totals(ctx context.Context, view *sql.Tx, s *ledger.Stats) error {
+	return view.QueryRowContext(ctx, `SELECT coalesce((SELECT n FROM total WHERE name = 'conversations'), 0),
+		coalesce((SELECT n FROM total WHERE name = 'quarantined'), 0)`).Scan(&s.Conversations, &s.Quarantined)
+}
+
+func lastHooks(ctx context.Context, view *sql.Tx, into map[string]time.Time) error {
+	rows, err := view.QueryContext(ctx, `SELECT name, last_hook FROM source`)
+	if err != nil {
+		return err
+	}
+	return each(rows, func(rows *sql.Rows) error {
+		var name string
+		var at int64
+		err := rows.Scan(&name, &at)
+		into[name] = fromMicros(at)
+		return err
+	})
+}
+
+// bytes is what the files take on disk.
+func (l *Ledger) bytes(into *int64) error {
+	for _, suffix := range []string{"", "-wal", "-shm"} {
+		info, err := os.Stat(l.path + suffix)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		*into += info.Size()
+	}
+	return nil
+}

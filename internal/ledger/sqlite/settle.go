@@ -1,0 +1,64 @@
+// This file ends leases and starts dead deliveries again.
+
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// Settle ends a lease with what the attempt came to. It returns ledger.ErrFenced if the lease is no longer the caller's.
+// A lease that has run out but that nobody else has taken is still the caller's.
+func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
+	var answer ledger.Settled
+	err := l.write(ctx, func(t *tx) error {
+		r, _, err := t.delivery(s.ID, s.Target)
+		if err != nil {
+			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, err)
+		}
+		if r.fence != s.Fence || r.trying != s.Revision {
+			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, ledger.ErrFenced)
+		}
+		if err := t.store(r, r.settle(s, micros(t.now))); err != nil {
+			return err
+		}
+		if s.Attempt != nil {
+			if err := t.log(r, s.Revision, *s.Attempt); err != nil {
+				return err
+			}
+		}
+		if r.state == ledger.Pending {
+			t.wake(r.target)
+		}
+		answer.State = r.state
+		return nil
+	})
+	return answer, err
+}
+
+// log appends a line to the log of attempts. A lease has one.
+func (t *tx) log(r *row, revision int, a ledger.Attempt) error {
+	return t.exec(`INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.conversation, r.target, r.fence, revision, a.Number,
+		micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason)
+}
+
+// Replay makes a dead delivery due now, with new attempts to spend. What is known of the target stays: its receipt, and
+// that an attempt may have been taken. It returns ledger.ErrNotFound if there is no such dead delivery, or if retention
+// has taken what it would send.
+func (l *Ledger) Replay(ctx context.Context, id, target string) error {
+	return l.write(ctx, func(t *tx) error {
+		r, bodies, err := t.delivery(id, target)
+		switch {
+		case err != nil:
+			return fmt.Errorf("delivery of %s to %s: %w", id, target, err)
+		case r.state != ledger.Dead:
+			return fmt.Errorf("dead delivery of %s to %s: %w, it is %s", id, target, ledger.ErrNotFound, r.state)
+		case !bodies:
+			return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
+		}
+		t.wake(target)
+		return t.store(r, r.replay(micros(t.now)))
+	})
+}

@@ -1,0 +1,75 @@
+// This file keeps what is beside conversations: configurations by hash and the state of targets.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
+func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
+	packed := l.codec.pack(snapshot)
+	return l.write(ctx, func(t *tx) error {
+		return t.exec(`INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)
+	})
+}
+
+// Config returns the snapshot of a configuration, or ledger.ErrNotFound.
+func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
+	var packed []byte
+	if err := l.read(ctx, `SELECT snapshot FROM config WHERE hash = ?`, []any{hash}, &packed); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", hash, err)
+	}
+	return l.codec.unpack(packed)
+}
+
+// TargetState returns the state of a target; the zero value if none was saved.
+func (l *Ledger) TargetState(ctx context.Context, name string) (ledger.TargetState, error) {
+	var s ledger.TargetState
+	var since, until, paused int64
+	err := l.read(ctx, `SELECT account, since, until, reason, by_operator, probes, paused FROM target WHERE name = ?`, []any{name},
+		&s.Account, &since, &until, &s.Pause.Reason, &s.Pause.ByOperator, &s.Pause.Probes, &paused)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.TargetState{}, nil
+	}
+	s.Pause.Since, s.Pause.Until, s.Paused = fromMicros(since), fromMicros(until), time.Duration(paused)*time.Microsecond
+	return s, err
+}
+
+// SaveTargetState keeps the state of a target in place of the one before.
+func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.TargetState) error {
+	return l.write(ctx, func(t *tx) error {
+		return t.exec(`INSERT OR REPLACE INTO target VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, name, s.Account, micros(s.Pause.Since),
+			micros(s.Pause.Until), s.Pause.Reason, s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
+	})
+}
+
+// Ready commits something now, fsync included, and returns why that is not possible.
+func (l *Ledger) Ready(ctx context.Context) error {
+	return l.write(ctx, func(t *tx) error {
+		if err := t.reserve(1); err != nil {
+			return err
+		}
+		t.add("ready", 1)
+		return nil
+	})
+}
+
+// read reads the one row of a query on a reader; ledger.ErrNotFound if there is none.
+func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any) error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.users.Done()
+	err := l.readers.QueryRowContext(ctx, query, args...).Scan(into...)
+	if errors.Is(err, sql.ErrNoRows) {
+		return ledger.ErrNotFound
+	}
+	return err
+}

@@ -1,0 +1,344 @@
+// This file is the writer: one goroutine, one connection, group commit.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// operation is one change that waits for the writer. do runs inside a transaction; it runs again, from the start, when
+// the transaction that it shared was rolled back for the sake of another operation.
+type operation struct {
+	ctx  context.Context
+	do   func(*tx) error
+	due  []string // targets to wake after the commit, set by do through tx.wake
+	err  error
+	done chan struct{} // closed after the commit
+}
+
+// write has do executed and committed. When ctx ends first, its error comes back and do may still happen.
+func (l *Ledger) write(ctx context.Context, do func(*tx) error) error {
+	op := &operation{ctx: ctx, do: do, done: make(chan struct{})}
+	if err := l.enqueue(ctx, op); err != nil {
+		return err
+	}
+	select {
+	case <-op.done:
+		return op.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (l *Ledger) enqueue(ctx context.Context, op *operation) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.users.Done()
+	select {
+	case l.queue <- op:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// writer owns the writing connection. Only its goroutine touches it.
+type writer struct {
+	ledger     *Ledger
+	db         *sql.DB
+	conn       *sql.Conn
+	statements map[string]*sql.Stmt
+}
+
+// run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch.
+func (w *writer) run() {
+	defer close(w.ledger.stopped)
+	defer w.close()
+	batch := make([]*operation, 0, w.ledger.options.BatchLimit)
+	for op := range w.ledger.queue {
+		batch = append(batch[:0], op)
+		for more := true; more && len(batch) < cap(batch); {
+			select {
+			case op, ok := <-w.ledger.queue:
+				if more = ok; ok {
+					batch = append(batch, op)
+				}
+			default:
+				more = false
+			}
+		}
+		w.commit(batch)
+		clear(batch)
+	}
+}
+
+func (w *writer) close() {
+	for _, s := range w.statements {
+		_ = s.Close()
+	}
+	// What is in the log is durable already; a checkpoint that fails costs the next start some milliseconds.
+	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		w.ledger.options.Logger.Warn("the ledger's log was not moved into its file", "error", err)
+	}
+	_ = w.conn.Close()
+	_ = w.db.Close()
+}
+
+// commit executes batch in one transaction. If that fails, each operation gets a transaction of its own, so that one
+// bad record refuses nobody else's.
+func (w *writer) commit(batch []*operation) {
+	err := w.transact(batch)
+	for _, op := range batch {
+		switch {
+		case err != nil && len(batch) > 1:
+			op.err = w.transact([]*operation{op})
+		case err != nil:
+			op.err = err
+		}
+	}
+	observer := w.ledger.options.Observer
+	var due []string
+	for _, op := range batch {
+		if op.err == nil {
+			due = append(due, op.due...)
+		}
+		close(op.done)
+	}
+	if observer.Due != nil {
+		slices.Sort(due)
+		for _, target := range slices.Compact(due) {
+			observer.Due(target)
+		}
+	}
+}
+
+// transact commits batch as a whole or nothing of it. An operation that refuses before it has changed anything, or whose
+// caller has gone, is left out.
+func (w *writer) transact(batch []*operation) error {
+	started := time.Now()
+	t := &tx{writer: w, now: time.Now(), counts: map[string]counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
+	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
+		return w.explain(err)
+	}
+	committed := false
+	defer func() {
+		if !committed {
+			// After some errors SQLite has rolled back by itself; then this one fails and means nothing.
+			_ = t.exec("ROLLBACK")
+		}
+	}()
+	if err := t.measure(); err != nil {
+		return w.explain(err)
+	}
+	for _, op := range batch {
+		if op.err = op.ctx.Err(); op.err != nil {
+			continue
+		}
+		t.op, op.due, t.wrote = op, nil, false
+		if err := op.do(t); err != nil {
+			op.err = w.explain(err)
+			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote {
+				return op.err
+			}
+		}
+	}
+	if err := t.flush(); err != nil {
+		return w.explain(err)
+	}
+	if err := t.exec("COMMIT"); err != nil {
+		return w.explain(err)
+	}
+	committed = true
+	if observer := w.ledger.options.Observer; observer.Committed != nil {
+		observer.Committed(time.Since(started), len(batch))
+	}
+	return nil
+}
+
+// explain turns an error of SQLite into what callers test for, with a hint.
+func (w *writer) explain(err error) error {
+	failure, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return err
+	}
+	switch failure.Code() & 0xff {
+	case sqlite3.SQLITE_FULL:
+		return fmt.Errorf("%w: the disk that holds %s has no space left (%w)", ledger.ErrFull, w.ledger.path, err)
+	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
+		return fmt.Errorf("ledger %s cannot be written, check its disk and its permissions: %w", w.ledger.path, err)
+	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		return fmt.Errorf("ledger %s is damaged, run `afterchat ledger verify`: %w", w.ledger.path, err)
+	}
+	return fmt.Errorf("ledger %s: %w", w.ledger.path, err)
+}
+
+// tx is the transaction that a batch shares.
+type tx struct {
+	*writer
+
+	op    *operation
+	now   time.Time
+	wrote bool // the operation at hand has changed something, so its failure rolls back the batch
+
+	size int64 // bytes in use, what this transaction adds included
+
+	// What many operations add to the same few rows is written once, at the end.
+	counts map[string]counts
+	totals map[string]int64
+	hooks  map[string]time.Time
+}
+
+// counts is a change to one row of counter.
+type counts struct {
+	ledger.Counts
+	deadRows int64
+}
+
+// statement prepares a text once per connection.
+func (w *writer) statement(text string) (*sql.Stmt, error) {
+	if s, ok := w.statements[text]; ok {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), text)
+	if err == nil {
+		w.statements[text] = s
+	}
+	return s, err
+}
+
+// exec runs a statement that answers nothing. Its context never ends: a statement that stops in the middle of a
+// shared transaction would hurt the others.
+func (t *tx) exec(text string, args ...any) error {
+	s, err := t.statement(text)
+	if err != nil {
+		return err
+	}
+	t.wrote = true
+	_, err = s.ExecContext(context.Background(), args...)
+	return err
+}
+
+// row reads the one row of a query; sql.ErrNoRows if there is none.
+func (t *tx) row(text string, args []any, into ...any) error {
+	s, err := t.statement(text)
+	if err != nil {
+		return err
+	}
+	return s.QueryRowContext(context.Background(), args...).Scan(into...)
+}
+
+// rows calls scan for each row of a query.
+func (t *tx) rows(text string, args []any, scan func(*sql.Rows) error) error {
+	s, err := t.statement(text)
+	if err != nil {
+		return err
+	}
+	found, err := s.QueryContext(context.Background(), args...)
+	if err != nil {
+		return err
+	}
+	return each(found, scan)
+}
+
+// each calls scan for each row and closes rows.
+func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// wake tells the observer after the commit that target has something due.
+func (t *tx) wake(target string) { t.op.due = append(t.op.due, target) }
+
+// count adds to the counters of target.
+func (t *tx) count(target string, change counts) {
+	t.wrote = true
+	c := t.counts[target]
+	c.Accepted += change.Accepted
+	c.Pending += change.Pending
+	c.Delivered += change.Delivered
+	c.Dead += change.Dead
+	c.Skipped += change.Skipped
+	c.Superseded += change.Superseded
+	c.deadRows += change.deadRows
+	t.counts[target] = c
+}
+
+// add adds to a total.
+func (t *tx) add(name string, n int64) {
+	t.wrote = true
+	t.totals[name] += n
+}
+
+// heard notes that source has sent something.
+func (t *tx) heard(source string, at time.Time) {
+	if at.IsZero() {
+		at = t.now
+	}
+	t.wrote = true
+	if at.After(t.hooks[source]) {
+		t.hooks[source] = at
+	}
+}
+
+// flush writes what was added up.
+func (t *tx) flush() error {
+	for target, c := range t.counts {
+		err := t.exec(`INSERT INTO counter VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (target) DO UPDATE SET
+			accepted = accepted + excluded.accepted, pending = pending + excluded.pending, delivered = delivered + excluded.delivered,
+			dead = dead + excluded.dead, skipped = skipped + excluded.skipped, superseded = superseded + excluded.superseded,
+			dead_rows = dead_rows + excluded.dead_rows`,
+			target, c.Accepted, c.Pending, c.Delivered, c.Dead, c.Skipped, c.Superseded, c.deadRows)
+		if err != nil {
+			return err
+		}
+	}
+	for name, n := range t.totals {
+		if err := t.exec(`INSERT INTO total VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = n + excluded.n`, name, n); err != nil {
+			return err
+		}
+	}
+	for source, at := range t.hooks {
+		err := t.exec(`INSERT INTO source VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_hook = max(last_hook, excluded.last_hook)`, source, micros(at))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure finds the bytes in use, if there is a limit to hold them against.
+func (t *tx) measure() error {
+	if t.ledger.options.Retention.MaxSize <= 0 {
+		return nil
+	}
+	return t.row(`SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
+		- (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)`, nil, &t.size)
+}
+
+// reserve says whether n more bytes may be stored.
+func (t *tx) reserve(n int) error {
+	limit := t.ledger.options.Retention.MaxSize
+	if limit > 0 && t.size+int64(n) > limit {
+		return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, t.size, limit)
+	}
+	t.size += int64(n)
+	return nil
+}
