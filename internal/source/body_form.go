@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/textproto"
 	"regexp"
@@ -187,9 +188,7 @@ func readEmbedded(object map[string]any, name string, notes *notes) (map[string]
 			return outer, nil
 		}
 	}
-	for key, value := range outer {
-		inner[key] = value
-	}
+	maps.Copy(inner, outer)
 	return inner, nil
 }
 

@@ -58,8 +58,7 @@ func checkJSON(text string) error {
 		return nil
 	}
 	reason := "the body is not valid JSON: " + err.Error()
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		before := text[:min(max(int(syntax.Offset)-1, 0), len(text))]
 		line := 1 + strings.Count(before, "\n")
 		column := 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
