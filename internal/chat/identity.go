@@ -1,5 +1,5 @@
 // This file holds what makes two hooks the same conversation: the id, the fingerprint of its content, and the chain
-// of message digests by which an older snapshot is recognised.
+// of message digests by which an older snapshot is recognized.
 
 package chat
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
+	"pgregory.net/rapid"
 
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/source"
@@ -36,47 +37,97 @@ func FuzzDecode(f *testing.F) {
 			f.Add(h.Body, h.ContentType)
 		}
 	}
-	d := smartsupp.Type().New(source.Options{})
 	f.Fuzz(func(t *testing.T, body []byte, contentType string) {
-		h := source.Hook{Body: body, ContentType: contentType}
-		got, err := d.Decode(h)
-		if err != nil {
-			if sourceError := (*source.Error)(nil); !errors.As(err, &sourceError) || sourceError.Reason == "" {
-				t.Fatalf("%v is no *source.Error with a reason", err)
-			}
-			return
-		}
-		encoded, err := json.Marshal(got)
-		if err != nil {
-			t.Fatalf("the conversation is no JSON: %v", err)
-		}
-		h.ReceivedAt = time.Unix(1760529600, 0)
-		again, err := d.Decode(h)
+		check(t, source.Hook{Body: body, ContentType: contentType})
+	})
+}
+
+// TestAnyShape puts values of any shape where the hook has fields.
+func TestAnyShape(t *testing.T) {
+	t.Parallel()
+	scalar := rapid.Custom(func(t *rapid.T) any {
+		return rapid.OneOf(
+			rapid.SampledFrom([]any{
+				nil, true, false, 0, 5, -1, 1e6, 1760529600000, 1760529600.5, "", "0", "5", " 5 ", "agent:3", "visitor:abc", "system",
+				"agent.join", "agent", "visitor", "bot", "text", "upload", "2025-10-15 14:00:00", "https://files.example/a?b=1", "javascript:x",
+				"A@b.cz", "203.0.113.9, 10.0.0.1", "a\u0000b\r\nc", "\u2028", json.Number("12345678901234567890"), json.Number("1e999"),
+			}),
+			rapid.Map(rapid.String(), func(s string) any { return s }),
+			rapid.Map(rapid.Int(), func(n int) any { return n }),
+		).Draw(t, "scalar")
+	})
+	value := scalar
+	for _, names := range [][]string{
+		{"url", "fileName", "name", "size", "expireAt", "text", "html", "id"},
+		{"type", "data", "text", "url", "label", "value", "key", "0"},
+		{"id", "rating", "isMissed", "duration", "name", "email", "group", "groupKey", "variables", "countryCode", "ipAddress", "type", "from", "content", "sentAt", "triggeredBy", "attachments", "url", "title", "x"},
+	} {
+		inner := value
+		value = rapid.OneOf(scalar, inner,
+			rapid.Map(rapid.MapOfN(rapid.SampledFrom(names), inner, 0, 8), func(m map[string]any) any { return m }),
+			rapid.Map(rapid.SliceOfN(inner, 0, 4), func(l []any) any { return l }))
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		hook := rapid.MapOf(rapid.SampledFrom([]string{"accountId", "beginAt", "endAt", "channel", "visitor", "messages", "paths", "other"}), value).Draw(t, "hook")
+		hook["accountId"], hook["endAt"] = scalar.Draw(t, "account"), scalar.Draw(t, "end")
+		body, err := json.Marshal(hook)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(got, again); diff != "" {
-			t.Fatalf("decoded differently the second time:\n%s", diff)
-		}
-		c := got.Conversation
-		if c.ID == "" || c.Outcome == "" {
-			t.Errorf("id %q, outcome %q", c.ID, c.Outcome)
-		}
-		for _, at := range []time.Time{c.StartedAt, c.EndedAt} {
-			if !at.IsZero() && at.Year() < 1973 {
-				t.Errorf("time %v", at)
-			}
-		}
-		if len(c.Chain()) != len(c.Messages) {
-			t.Error("the chain does not count the messages")
-		}
-		checkNothingLost(t, body, encoded)
+		check(t, source.Hook{Body: body, ContentType: "application/json"})
 	})
+}
+
+// failer is what testing.T and rapid.T have in common.
+type failer interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// check decodes one hook twice and looks at everything that holds for any hook.
+func check(t failer, h source.Hook) {
+	t.Helper()
+	d := smartsupp.Type().New(source.Options{})
+	got, err := d.Decode(h)
+	if err != nil {
+		if sourceError := (*source.Error)(nil); !errors.As(err, &sourceError) || sourceError.Reason == "" {
+			t.Fatalf("%v is no *source.Error with a reason", err)
+		}
+		return
+	}
+	encoded, err := json.Marshal(got)
+	if err != nil {
+		t.Fatalf("the conversation is no JSON: %v", err)
+	}
+	h.ReceivedAt = time.Unix(1760529600, 0)
+	again, err := d.Decode(h)
+	if err != nil {
+		t.Fatalf("the second time: %v", err)
+	}
+	if diff := cmp.Diff(got, again); diff != "" {
+		t.Fatalf("decoded differently the second time:\n%s", diff)
+	}
+	c := got.Conversation
+	if c.ID == "" || c.Outcome == "" {
+		t.Errorf("id %q, outcome %q", c.ID, c.Outcome)
+	}
+	for _, at := range []time.Time{c.StartedAt, c.EndedAt} {
+		if !at.IsZero() && at.Year() < 1973 {
+			t.Errorf("time %v", at)
+		}
+	}
+	for _, m := range c.Messages {
+		if m.Trigger != "" && m.Role == chat.Agent {
+			t.Errorf("the automatic message %+v is credited to a person", m)
+		}
+	}
+	checkNothingLost(t, h.Body, encoded)
 }
 
 // checkNothingLost looks for the texts of a JSON body in the encoded conversation: those of the messages and all that
 // is said about the visitor.
-func checkNothingLost(t *testing.T, body, encoded []byte) {
+func checkNothingLost(t failer, body, encoded []byte) {
 	t.Helper()
 	var sent map[string]any
 	if json.Unmarshal(body, &sent) != nil {
@@ -84,7 +135,7 @@ func checkNothingLost(t *testing.T, body, encoded []byte) {
 	}
 	var kept any
 	if err := json.Unmarshal(encoded, &kept); err != nil {
-		t.Fatal(err)
+		t.Fatalf("the conversation is no JSON: %v", err)
 	}
 	var all strings.Builder
 	for _, s := range append(texts(kept, nil), keys(kept)...) {

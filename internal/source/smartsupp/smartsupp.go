@@ -56,8 +56,8 @@ type reader struct {
 
 	entries      []entry // the messages, in the order of c.Messages
 	varNames     names
-	visitorKey   string  // from the first message of the visitor
-	visitorEmail string  // from a message of the visitor; only the form up to 2018 has it
+	visitorKey   string // from the first message of the visitor
+	visitorEmail string // from a message of the visitor; only the form up to 2018 has it
 }
 
 // hook reads the whole document. What no part of it takes out of fields becomes extra.
