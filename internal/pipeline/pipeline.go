@@ -96,4 +96,6 @@ type Match struct {
 	Target string
 	Routes []string // that named the target and matched, in file order
 	Hold   time.Duration
+	// IgnoreUpdates: a target that holds an earlier revision skips this one.
+	IgnoreUpdates bool
 }

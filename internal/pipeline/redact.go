@@ -1,0 +1,291 @@
+// This file removes from a copy of a conversation what a redaction names: fields by their path, and what its finders
+// find in every text.
+//
+// Finders read everything that a person may have written or that came along as a variable. Two kinds of text are
+// special. Identity fields (the visitor's name, e-mail, phone, ip and user agent) lose cards and IBANs only, because a
+// help desk that does not know the requester is of no use: drop them to be rid of them. Ids, names from the
+// configuration and codes of the vendor are never changed, for deliveries are recognized by them.
+
+package pipeline
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// removed takes the place of what was found, unless the configuration says otherwise.
+const removed = "[removed]"
+
+// textKind says which finders read a text.
+type textKind int
+
+const (
+	freeText textKind = iota // what somebody wrote
+	identity                 // names the visitor: cards and IBANs only
+	phone                    // like identity, but only numbers that are too long for a telephone number are cards
+	address                  // a URL: its secrets go, whatever is to be found
+)
+
+// redaction is a compiled Redaction.
+type redaction struct {
+	free, identity, phone []finder
+	replace               string
+	drop                  []dropPath
+	problems              []Problem
+}
+
+// redact returns a copy of c without what the redactions name. c stays as it is.
+func redact(c *chat.Conversation, redactions []*redaction) *chat.Conversation {
+	clean := clone(c)
+	for _, r := range redactions {
+		for _, path := range r.drop {
+			path.apply(clean)
+		}
+	}
+	eachText(clean, func(kind textKind, text string) string {
+		if text == "" {
+			return ""
+		}
+		if kind == address {
+			text = stripSecrets(text)
+		}
+		return redactText(redactions, kind, text)
+	})
+	clean.Normalize()
+	return clean
+}
+
+// passes bounds how often a text is read again because something was found. Once is enough unless what was removed
+// stood inside something else that is to be found.
+const passes = 4
+
+func redactText(redactions []*redaction, kind textKind, text string) string {
+	for range passes {
+		before := text
+		for _, r := range redactions {
+			for _, find := range r.finders(kind) {
+				text = replace(text, find(text), r.replace)
+			}
+		}
+		if text == before {
+			break
+		}
+	}
+	return text
+}
+
+func (r *redaction) finders(kind textKind) []finder {
+	switch kind {
+	case identity:
+		return r.identity
+	case phone:
+		return r.phone
+	case freeText, address:
+	}
+	return r.free
+}
+
+// newRedaction compiles a Redaction. Its problems have paths relative to it.
+func newRedaction(d Redaction) (*redaction, []Problem) {
+	r := &redaction{replace: d.Replace}
+	if r.replace == "" {
+		r.replace = removed
+	}
+	var problems []Problem
+	wanted := map[string]bool{}
+	var own []finder
+	for i, f := range d.Find {
+		if f.Regex != "" {
+			find, problem := ownFinder(f)
+			if problem != nil {
+				problem.Path = Path{"find", i, "regex"}
+				problems = append(problems, *problem)
+				continue
+			}
+			own = append(own, find)
+			continue
+		}
+		if !slices.Contains(builtinNames(), f.Name) {
+			text, hint := unknown("thing to find", f.Name, builtinNames())
+			if hint != "" {
+				hint += "; or give a regex of your own"
+			}
+			problems = append(problems, Problem{Path: Path{"find", i}, Offset: -1, Text: text, Hint: hint})
+		}
+		wanted[f.Name] = true
+	}
+	for _, b := range builtins() {
+		if !wanted[b.name] {
+			continue
+		}
+		r.free = append(r.free, b.find)
+		switch b.name {
+		case "iban":
+			r.identity, r.phone = append(r.identity, b.find), append(r.phone, b.find)
+		case "card":
+			r.identity = append(r.identity, b.find)
+			r.phone = append(r.phone, func(s string) []span { return findLongCards(s, 16) })
+		}
+	}
+	r.free = append(r.free, own...)
+	for i, path := range d.Drop {
+		drop, problem := newDropPath(path)
+		if problem != nil {
+			problem.Path = Path{"drop", i}
+			problems = append(problems, *problem)
+			continue
+		}
+		r.drop = append(r.drop, drop)
+	}
+	return r, append(problems, r.check(d)...)
+}
+
+// check reports a redaction that does nothing or that would find its own replacement.
+func (r *redaction) check(d Redaction) []Problem {
+	if len(d.Find) == 0 && len(d.Drop) == 0 {
+		return []Problem{{Offset: -1, Text: "finds nothing and drops nothing", Hint: "name something to find or a field to drop"}}
+	}
+	for _, find := range r.free {
+		if len(find(r.replace)) > 0 {
+			return []Problem{{Path: Path{"replace"}, Offset: -1,
+				Text: "the replacement " + quoted(r.replace) + " would be found itself", Hint: "such as " + removed}}
+		}
+	}
+	return nil
+}
+
+func ownFinder(f Find) (finder, *Problem) {
+	re, err := regexp.Compile(f.Regex)
+	if err != nil {
+		text := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+		return nil, &Problem{Text: "not a regular expression: " + text, Hint: "the syntax is RE2: no look-around, no back-references"}
+	}
+	if re.MatchString("") {
+		return nil, &Problem{Offset: -1, Text: "the regular expression matches the empty text", Hint: "say what must be there, with + instead of *"}
+	}
+	return findRegex(re), nil
+}
+
+func builtinNames() []string {
+	var names []string
+	for _, b := range builtins() {
+		names = append(names, b.name)
+	}
+	return names
+}
+
+// clone copies everything that eachText and dropPath change.
+func clone(c *chat.Conversation) *chat.Conversation {
+	d := *c
+	d.Agents = slices.Clone(c.Agents)
+	d.Pages = slices.Clone(c.Pages)
+	d.Warnings = slices.Clone(c.Warnings)
+	d.Messages = slices.Clone(c.Messages)
+	for i := range d.Messages {
+		m := &d.Messages[i]
+		m.Files = slices.Clone(m.Files)
+		m.Extra = cloneTree(m.Extra)
+	}
+	d.Extra = cloneTree(c.Extra)
+	d.Person.Vars = cloneTree(c.Person.Vars)
+	d.Person.VarLabels = eachKey(c.Person.VarLabels, func(s string) string { return s }, func(s string) string { return s })
+	d.Transcript = nil
+	return &d
+}
+
+func cloneTree(m map[string]any) map[string]any {
+	same := func(s string) string { return s }
+	return eachKey(m, same, func(v any) any { return textTree(v, same) })
+}
+
+// eachText replaces every text of c by what f makes of it. The lists and maps of c are its own, see clone.
+func eachText(c *chat.Conversation, f func(textKind, string) string) {
+	edit := func(kind textKind, texts ...*string) {
+		for _, t := range texts {
+			*t = f(kind, *t)
+		}
+	}
+	free := func(s string) string { return f(freeText, s) }
+	tree := func(m map[string]any) map[string]any {
+		return eachKey(m, free, func(v any) any { return textTree(v, free) })
+	}
+
+	v := &c.Person
+	edit(identity, &v.Name, &v.Email, &v.IP, &v.UserAgent, &v.Platform)
+	edit(phone, &v.Phone)
+	edit(address, &v.Referrer)
+	edit(freeText, &v.EmailRaw, &v.Note, &v.Group, &v.City, &v.Country)
+	v.Vars = tree(v.Vars)
+	v.VarLabels = eachKey(v.VarLabels, free, free)
+
+	edit(freeText, &c.RatingComment, &c.Question, &c.Language)
+	for i := range c.Warnings {
+		edit(freeText, &c.Warnings[i])
+	}
+	for i := range c.Agents {
+		edit(freeText, &c.Agents[i].Name)
+	}
+	for i := range c.Pages {
+		edit(address, &c.Pages[i].URL)
+		edit(freeText, &c.Pages[i].Title)
+	}
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		edit(freeText, &m.Author, &m.Text, &m.Trigger)
+		m.Extra = tree(m.Extra)
+		for j := range m.Files {
+			edit(freeText, &m.Files[j].Name, &m.Files[j].URL)
+		}
+	}
+	c.Extra = tree(c.Extra)
+}
+
+// textTree returns a copy of JSON with every text and key replaced. A number is text here: a card number may have come
+// as one, and becomes a text then.
+func textTree(v any, f func(string) string) any {
+	switch v := v.(type) {
+	case string:
+		return f(v)
+	case json.Number:
+		if text := f(v.String()); text != v.String() {
+			return text
+		}
+		return v
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = textTree(v[i], f)
+		}
+		return list
+	case map[string]any:
+		return eachKey(v, f, func(v any) any { return textTree(v, f) })
+	}
+	return v
+}
+
+// eachKey returns a copy of a map with keys and values replaced. Of keys that become the same one, the first in order
+// stays.
+func eachKey[V any](m map[string]V, key func(string) string, value func(V) V) map[string]V {
+	if m == nil {
+		return nil
+	}
+	result := make(map[string]V, len(m))
+	changed := map[string]V{}
+	for k, v := range m {
+		if renamed := key(k); renamed != k {
+			changed[k] = v
+			continue
+		}
+		result[k] = value(v)
+	}
+	for _, k := range sortedKeys(changed) {
+		if renamed := key(k); !has(result, renamed) {
+			result[renamed] = value(changed[k])
+		}
+	}
+	return result
+}
