@@ -102,20 +102,23 @@ func readFields(object map[string]any) fields {
 		}
 		if old, taken := ranks[name]; taken {
 			if old <= rank {
-				f.extra[key] = value
+				f.keepValue(key, value)
 				continue
 			}
-			f.extra[f.keys[name]] = f.values[name]
+			f.keep(name)
 		}
 		ranks[name], f.values[name], f.keys[name] = rank, value, key
 	}
 	return f
 }
 
+// isEmpty tells whether value says nothing. PHP sends false where it has no text.
 func isEmpty(value any) bool {
 	switch v := value.(type) {
 	case nil:
 		return true
+	case bool:
+		return !v
 	case string:
 		return strings.TrimSpace(v) == ""
 	case []any:
@@ -128,8 +131,12 @@ func isEmpty(value any) bool {
 
 // keep puts a field into the conversation's extra as it was sent.
 func (f fields) keep(name string) {
-	if value := f.values[name]; !isEmpty(value) {
-		f.extra[f.keys[name]] = value
+	f.keepValue(f.keys[name], f.values[name])
+}
+
+func (f fields) keepValue(key string, value any) {
+	if !isEmpty(value) {
+		f.extra[key] = value
 	}
 }
 
@@ -150,6 +157,9 @@ func (f fields) line(name string) string { return chat.CleanLine(f.joined(name, 
 func (f fields) lines(name string) string { return chat.Clean(f.joined(name, "\n")) }
 
 func (f fields) joined(name, separator string) string {
+	if isEmpty(f.values[name]) {
+		return ""
+	}
 	text, nested := textOf(f.values[name], separator)
 	if nested {
 		f.keep(name)

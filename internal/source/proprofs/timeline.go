@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -35,6 +34,7 @@ type timeline struct {
 	hasDuration  bool
 
 	first, last int64 // of the messages that fit
+	floor       int64 // no message after these can be earlier
 	any         bool
 	odd         map[string]*oddity
 	kinds       []string
@@ -139,7 +139,7 @@ func (t *timeline) place(i int, l line) time.Time {
 	}
 	at := t.choose(candidates)
 	switch {
-	case t.hasEnd && at < t.end-t.longest(), t.any && at < t.last:
+	case t.hasEnd && at < t.end-t.longest(), t.any && at < t.floor:
 		t.note(what, "is too early; it was kept")
 	case t.hasEnd && at > t.end+afterEnd+t.doubt():
 		t.note(what, "is too late; it was kept")
@@ -147,7 +147,10 @@ func (t *timeline) place(i int, l line) time.Time {
 		if !t.any {
 			t.first = at
 		}
-		t.last, t.any = at, true
+		t.last, t.floor, t.any = max(at, t.last), at, true
+		if !l.at.zoned && at+t.offset(at) != local { // moved forward; the next message may stand right behind the gap
+			t.floor = local - t.offset(at)
+		}
 	}
 	return time.Unix(at, 0).UTC()
 }
@@ -219,7 +222,7 @@ func (t *timeline) choose(candidates []int64) int64 {
 	floor := int64(math.MinInt64)
 	switch {
 	case t.any:
-		floor = t.last
+		floor = t.floor
 	case t.hasEnd && t.hasDuration && len(t.endCandidate) < 2:
 		floor = t.end - int64(t.duration) - beforeStart
 	}
@@ -282,55 +285,4 @@ func (t *timeline) warnings() []string {
 		out = append(out, w)
 	}
 	return out
-}
-
-// maxDuration bounds durations, in seconds.
-const maxDuration = 366 * day
-
-// readDuration reads a duration: 15, "15", "00:00:15", "1:05", "15 sec", "1h 2m 3s". nil if it is none.
-func readDuration(text string) *float64 {
-	total, ok := 0.0, false
-	if strings.Contains(text, ":") {
-		total, ok = clockDuration(text)
-	} else {
-		total, ok = unitDuration(strings.ToLower(text))
-	}
-	if !ok || total > maxDuration {
-		return nil
-	}
-	return &total
-}
-
-func clockDuration(text string) (total float64, ok bool) {
-	parts := strings.Split(text, ":")
-	for i, part := range parts {
-		n, err := strconv.ParseUint(strings.TrimSpace(part), 10, 32)
-		if err != nil || i > 0 && n > 59 {
-			return 0, false
-		}
-		total = total*60 + float64(n)
-	}
-	return total, len(parts) <= 3
-}
-
-var unitSeconds = map[string]float64{
-	"": 1, "s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1,
-	"m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60,
-	"h": 3600, "hr": 3600, "hrs": 3600, "hour": 3600, "hours": 3600,
-}
-
-func unitDuration(text string) (total float64, ok bool) {
-	for rest := strings.TrimSpace(text); rest != ""; {
-		number := leading(rest, func(r rune) bool { return r >= '0' && r <= '9' || r == '.' })
-		rest = strings.TrimSpace(rest[len(number):])
-		unit := leading(rest, func(r rune) bool { return r >= 'a' && r <= 'z' })
-		rest = strings.TrimLeft(rest[len(unit):], " ,.")
-		n, err := strconv.ParseFloat(number, 64)
-		seconds, known := unitSeconds[unit]
-		if err != nil || !known || unit == "" && (ok || rest != "") {
-			return 0, false
-		}
-		total, ok = total+n*seconds, true
-	}
-	return total, ok
 }

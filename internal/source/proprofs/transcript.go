@@ -87,6 +87,9 @@ func stampAtEnd(row string) (body, literal string, at stamp, found bool) {
 		return "", "", stamp{}, false
 	}
 	literal = window[open+1 : len(window)-1]
+	if strings.TrimSpace(literal) == "" {
+		literal = ""
+	}
 	body = row[:len(row)-len(window)+open]
 	if at, found = parseStamp(literal); found || isBlankStamp(literal) {
 		return body, literal, at, true
@@ -96,7 +99,7 @@ func stampAtEnd(row string) (body, literal string, at stamp, found bool) {
 
 // isBlankStamp recognizes what programs print in the place of a missing date.
 func isBlankStamp(literal string) bool {
-	switch strings.ToLower(strings.TrimSpace(literal)) {
+	switch strings.ToLower(literal) {
 	case "", "null", "undefined", "invalid date", "nan":
 		return true
 	}
