@@ -6,10 +6,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
@@ -50,26 +53,49 @@ func TestAnyShape(t *testing.T) {
 			rapid.SampledFrom([]any{
 				nil, true, false, 0, 5, -1, 1e6, 1760529600000, 1760529600.5, "", "0", "5", " 5 ", "agent:3", "visitor:abc", "system",
 				"agent.join", "agent", "visitor", "bot", "text", "upload", "2025-10-15 14:00:00", "https://files.example/a?b=1", "javascript:x",
-				"A@b.cz", "203.0.113.9, 10.0.0.1", "a\u0000b\r\nc", "\u2028", json.Number("12345678901234567890"), json.Number("1e999"),
+				"A@b.cz", "203.0.113.9, 10.0.0.1", "a\u0000b\r\nc", "\u2028", json.Number("12345678901234567890"), json.Number("1e300"),
 			}),
 			rapid.Map(rapid.String(), func(s string) any { return s }),
 			rapid.Map(rapid.Int(), func(n int) any { return n }),
 		).Draw(t, "scalar")
 	})
-	value := scalar
-	for _, names := range [][]string{
-		{"url", "fileName", "name", "size", "expireAt", "text", "html", "id"},
-		{"type", "data", "text", "url", "label", "value", "key", "0"},
-		{"id", "rating", "isMissed", "duration", "name", "email", "group", "groupKey", "variables", "countryCode", "ipAddress", "type", "from", "content", "sentAt", "triggeredBy", "attachments", "url", "title", "x"},
-	} {
-		inner := value
-		value = rapid.OneOf(scalar, inner,
-			rapid.Map(rapid.MapOfN(rapid.SampledFrom(names), inner, 0, 8), func(m map[string]any) any { return m }),
-			rapid.Map(rapid.SliceOfN(inner, 0, 4), func(l []any) any { return l }))
+	// object draws an object with about half of the given keys.
+	object := func(values *rapid.Generator[any], keys ...string) *rapid.Generator[any] {
+		return rapid.Custom(func(t *rapid.T) any {
+			fields := map[string]any{}
+			for _, key := range keys {
+				if rapid.Bool().Draw(t, "has "+key) {
+					fields[key] = values.Draw(t, key)
+				}
+			}
+			return fields
+		})
+	}
+	list := func(values *rapid.Generator[any]) *rapid.Generator[any] {
+		return rapid.Map(rapid.SliceOfN(values, 0, 5), func(l []any) any { return l })
+	}
+	small := rapid.OneOf(scalar, object(scalar, "type", "text", "html", "url", "fileName", "size", "expireAt", "id", "name", "label", "value", "key", "0"))
+	value := rapid.OneOf(scalar, scalar, small, list(small), object(small, "type", "data", "text", "url", "label", "value", "key", "0", "1"))
+	message := object(value, "type", "subType", "from", "name", "content", "sentAt", "triggeredBy", "email", "attachments", "file", "x")
+	top := map[string]*rapid.Generator[any]{
+		"accountId": scalar,
+		"beginAt":   scalar,
+		"endAt":     value,
+		"channel":   object(value, "id", "isChat", "isMissed", "isCompleted", "rating", "ratingDesc", "duration", "x"),
+		"visitor": object(value, "id", "name", "email", "phone", "note", "group", "groupKey", "ipAddress", "city", "countryCode",
+			"variables", "referer", "x"),
+		"paths":    list(object(value, "url", "title", "x")),
+		"messages": list(message),
+		"x":        value,
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		hook := rapid.MapOf(rapid.SampledFrom([]string{"accountId", "beginAt", "endAt", "channel", "visitor", "messages", "paths", "other"}), value).Draw(t, "hook")
-		hook["accountId"], hook["endAt"] = scalar.Draw(t, "account"), scalar.Draw(t, "end")
+		hook := map[string]any{}
+		for _, key := range slices.Sorted(maps.Keys(top)) {
+			hook[key] = top[key].Draw(t, key)
+			if rapid.IntRange(0, 9).Draw(t, "odd "+key) == 0 {
+				hook[key] = value.Draw(t, "another "+key)
+			}
+		}
 		body, err := json.Marshal(hook)
 		if err != nil {
 			t.Fatal(err)
@@ -196,9 +222,12 @@ func keys(v any) []string {
 // fold makes texts comparable: cleaned, without white space, invisible marks and the sign of broken text, in lower case.
 func fold(s string) string {
 	s = strings.Join(strings.Fields(chat.Clean(s)), "")
-	for _, mark := range []string{"\u200b", "\ufeff", "\u2060", "\ufffd"} {
-		s = strings.ReplaceAll(s, mark, "")
-	}
+	s = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cf, r) || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
 	return strings.ToLower(s)
 }
 

@@ -130,7 +130,7 @@ func (r *reader) variables(v object) {
 // variableKey names an element of a list of variables by the key that it carries itself, else by its index.
 func variableKey(i int, value any) string {
 	fields, _ := value.(map[string]any)
-	if _, ok := fields["value"]; ok {
+	if fields["value"] != nil {
 		for _, key := range []string{"key", "id", "name", "label"} {
 			if s, ok := scalar(fields[key]); ok && chat.CleanLine(s) != "" {
 				if key != "label" {
