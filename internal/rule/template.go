@@ -1,0 +1,150 @@
+// This file compiles and renders templates: text with ${ expr } in it.
+
+package rule
+
+import (
+	"strings"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// Template is a compiled template. It is safe for concurrent use.
+type Template struct {
+	pieces []piece
+}
+
+// piece is literal text, or an expression if program is set.
+type piece struct {
+	text    string
+	program *program
+}
+
+// CompileTemplate compiles text with ${ expr } parts; $${ is a literal ${. Problems of all parts are returned, with
+// offsets into src; the template is nil if there are any.
+func CompileTemplate(src string, s Scope) (*Template, []Problem) {
+	parts, problems := split(src)
+	t := &Template{}
+	for _, p := range parts {
+		if !p.expr {
+			t.pieces = append(t.pieces, piece{text: p.text})
+			continue
+		}
+		compiled, _, wrong := compile(p.text, s)
+		for _, w := range wrong {
+			w.Offset += p.at
+			problems = append(problems, w)
+		}
+		t.pieces = append(t.pieces, piece{program: compiled})
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return t, nil
+}
+
+// Literal returns the text of a template without any ${ }.
+func (t *Template) Literal() (string, bool) {
+	switch {
+	case len(t.pieces) == 0:
+		return "", true
+	case len(t.pieces) == 1 && t.pieces[0].program == nil:
+		return t.pieces[0].text, true
+	}
+	return "", false
+}
+
+// alone returns the expression of a template that is one ${ } and nothing else.
+func (t *Template) alone() *program {
+	if len(t.pieces) == 1 {
+		return t.pieces[0].program
+	}
+	return nil
+}
+
+// Kind is the type that Render yields: that of the expression if it stands alone, else text.
+func (t *Template) Kind() Kind {
+	if p := t.alone(); p != nil {
+		return p.shape.kind
+	}
+	return Text
+}
+
+// MayBeAbsent is false if rendering surely yields a value, whatever the conversation holds.
+func (t *Template) MayBeAbsent() bool {
+	for _, p := range t.pieces {
+		if p.program == nil || !p.program.shape.gone() {
+			return false
+		}
+	}
+	return len(t.pieces) > 0
+}
+
+// Render renders for c, which should carry its transcript. ${ } alone keeps its type; inside text, what is absent is
+// empty. The only error is ErrTooCostly.
+func (t *Template) Render(c *chat.Conversation) (Value, error) {
+	if text, ok := t.Literal(); ok {
+		return Value{V: text}, nil
+	}
+	r := newRun(c)
+	if p := t.alone(); p != nil {
+		v := r.exec(p)
+		if gone(v) {
+			return Value{Absent: true}, r.err()
+		}
+		return r.value(r.export(v))
+	}
+	var b strings.Builder
+	t.each(r, func(text string, _ bool, _ bool) { b.WriteString(text) })
+	return r.value(b.String())
+}
+
+// RenderHTML renders for a field of HTML: the value is a chat.HTML in which every interpolated text is escaped, except
+// values that are chat.HTML already. The literal text of the template is markup.
+func (t *Template) RenderHTML(c *chat.Conversation) (Value, error) {
+	if text, ok := t.Literal(); ok {
+		return Value{V: chat.HTML(text)}, nil
+	}
+	r := newRun(c)
+	var b strings.Builder
+	t.each(r, func(text string, interpolated, markup bool) {
+		if !interpolated || markup {
+			b.WriteString(text)
+			return
+		}
+		escaped := string(chat.EscapeHTML(text))
+		if r.produce(len(escaped) - len(text)) {
+			b.WriteString(escaped)
+		}
+	})
+	return r.value(chat.HTML(b.String()))
+}
+
+// each calls write with each piece of text until the budget ends.
+func (t *Template) each(r *run, write func(text string, interpolated, markup bool)) {
+	for _, p := range t.pieces {
+		if p.program == nil {
+			if r.produce(len(p.text)) {
+				write(p.text, false, false)
+			}
+			continue
+		}
+		v := r.exec(p.program)
+		text, ok := r.format(v)
+		if !ok || !r.produce(len(text)) {
+			return
+		}
+		_, markup := v.(chat.HTML)
+		write(text, true, markup)
+	}
+}
+
+// value ends a run with what it made. Text that came out empty is absent.
+func (r *run) value(v any) (Value, error) {
+	if err := r.err(); err != nil {
+		return Value{Absent: true}, err
+	}
+	if gone(v) {
+		return Value{Absent: true}, nil
+	}
+	return Value{V: v}, nil
+}
