@@ -78,6 +78,17 @@ func (t *target) unexpected(answer *rest.Response) error {
 	}
 }
 
+// unwanted is a status that reject lists. err is what rest says of it, nil for 2xx.
+func (t *target) unwanted(answer *rest.Response, err error) error {
+	if err == nil {
+		err = fmt.Errorf("%s://%s answered %d", t.base.Scheme, t.base.Host, answer.Status)
+	}
+	return &connectors.Error{
+		Kind: connectors.Rejected, Status: answer.Status, Err: err,
+		Hint: "the configuration lists this status under reject",
+	}
+}
+
 // find looks for what an earlier attempt may have created.
 func (t *target) find(ctx context.Context, rec connectors.Record) (found bool, receipt connectors.Receipt, err error) {
 	lookup, _ := rec.Fields["lookup"].(map[string]any)

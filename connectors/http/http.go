@@ -223,18 +223,16 @@ func (t *target) send(ctx context.Context, req rest.Request) (*rest.Response, er
 	if answer == nil {
 		return nil, err
 	}
-	if has(t.settings.Success, answer.Status) {
+	switch {
+	case has(t.settings.Success, answer.Status):
 		return answer, nil
-	}
-	if err == nil {
+	case has(t.settings.Reject, answer.Status):
+		return nil, t.unwanted(answer, err)
+	case err == nil:
 		return nil, t.unexpected(answer)
 	}
 	e := *connectors.Classify(err)
-	switch {
-	case has(t.settings.Reject, answer.Status):
-		e.Kind, e.Uncertain, e.After = connectors.Rejected, false, 0
-		e.Hint = "the configuration lists this status under reject"
-	case answer.Status == http.StatusConflict:
+	if answer.Status == http.StatusConflict {
 		e.Hint = "if the target means that it has this record already, add 409 to success"
 	}
 	return nil, &e

@@ -107,9 +107,9 @@ func has(list []Status, code int) bool {
 
 // Validate reports every setting that cannot work, each as a *connectors.SettingError.
 func (s Settings) Validate() error {
-	var errs []error
+	var wrong []*connectors.SettingError
 	report := func(key, problem, hint string) {
-		errs = append(errs, &connectors.SettingError{Key: key, Problem: problem, Hint: hint})
+		wrong = append(wrong, &connectors.SettingError{Key: key, Problem: problem, Hint: hint})
 	}
 	if problem, hint := checkURL(s.URL.Reveal()); problem != "" {
 		report("url", problem, hint)
@@ -140,7 +140,11 @@ func (s Settings) Validate() error {
 		}
 	}
 	s.Auth.validate(report)
-	slices.SortStableFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	slices.SortStableFunc(wrong, func(a, b *connectors.SettingError) int { return strings.Compare(a.Key, b.Key) })
+	errs := make([]error, len(wrong))
+	for i, w := range wrong {
+		errs[i] = w
+	}
 	return errors.Join(errs...)
 }
 
