@@ -18,8 +18,9 @@ const Version = 1
 
 // Config is a loaded configuration file: every default filled in, every reference checked.
 type Config struct {
-	Path   string // of the file
-	Folder string // of the file; relative paths in it start here
+	Path   string   // of the file
+	Folder string   // of the file; relative paths in it start here
+	Files  []string // that file("…") read, as seen from the working directory; a change of one is a change of this
 
 	Server     Server
 	Admin      Admin
@@ -80,7 +81,7 @@ type Log struct {
 // Transcript says how transcripts are shown to people.
 type Transcript struct {
 	TimeZone string `yaml:"time_zone" doc:"IANA name of the zone of times in transcripts" example:"Europe/Prague"`
-	Language string `yaml:"language" doc:"language of the words around messages"`
+	Language string `yaml:"language" enum:"en,cs,de,es,fr,hu,it,nl,pl,pt,sk" doc:"language of the words around messages"`
 }
 
 // Source is where hooks come from.

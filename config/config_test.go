@@ -1,0 +1,174 @@
+package config_test
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	_ "time/tzdata"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/config/secret"
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/connectors/builtin"
+)
+
+var update = flag.Bool("update", false, "write golden files and generated parts of README.md")
+
+// canary is the text of every secret in testdata. No message may show it.
+const canary = "canary"
+
+// deskSettings are what a help desk could ask for: nested blocks, secrets, a check across keys.
+type deskSettings struct {
+	Subdomain string                   `yaml:"subdomain" required:"true" doc:"first part of the desk's address" example:"acme"`
+	OAuth     *deskOAuth               `yaml:"oauth" doc:"client that is let in"`
+	Token     secret.String            `yaml:"token" doc:"API token, instead of oauth"`
+	Priority  string                   `yaml:"priority" enum:"low,normal,high" doc:"priority of new tickets"`
+	Limit     int                      `yaml:"limit" min:"1" doc:"most tickets a conversation"`
+	Share     float64                  `yaml:"share" doc:"a share"`
+	Headers   map[string]secret.String `yaml:"headers" doc:"further headers"`
+	Brands    map[string]int64         `yaml:"brands" doc:"ids of brands"`
+}
+
+type deskOAuth struct {
+	ClientID     string        `yaml:"client_id" required:"true" doc:"id of the client"`
+	ClientSecret secret.String `yaml:"client_secret" required:"true" doc:"secret of the client"`
+}
+
+// Validate asks for one way to be let in.
+func (s deskSettings) Validate() error {
+	var problems []error
+	if s.OAuth == nil && s.Token.IsZero() {
+		problems = append(problems, &connectors.SettingError{Key: "token", Problem: "give a token or oauth", Hint: "token: '${env.DESK_TOKEN}'"})
+	}
+	if s.OAuth != nil && strings.Contains(s.OAuth.ClientID, " ") {
+		problems = append(problems, &connectors.SettingError{Key: "oauth.client_id", Problem: "has a space in it"})
+	}
+	if strings.Contains(s.Subdomain, ".") {
+		problems = append(problems, &connectors.SettingError{Key: "subdomain", Problem: "is the first part of the address only", Hint: "leave out .example.com"})
+	}
+	return errors.Join(problems...)
+}
+
+// deskType is a type for tests that has one field of every kind.
+func deskType() connectors.Type {
+	return connectors.Define("desk", connectors.Definition[deskSettings]{
+		Doc:      "makes a ticket of each conversation",
+		Defaults: deskSettings{Priority: "normal", Limit: 1},
+		Fields: func(deskSettings) []connectors.Field {
+			return []connectors.Field{
+				{Name: "subject", Type: connectors.Text, Required: true, Limit: 150, Doc: "subject of the ticket"},
+				{Name: "phone", Type: connectors.Text, Doc: "telephone number"},
+				{Name: "priority", Type: connectors.Text, Values: []string{"low", "normal", "high"}, Doc: "priority"},
+				{Name: "tags", Type: connectors.List, Items: &connectors.Field{Name: "tag", Type: connectors.Text}, Doc: "tags"},
+				{Name: "custom_fields", Type: connectors.Map, Doc: "custom fields by id"},
+				{Name: "score", Type: connectors.Number, Doc: "a number"},
+				{Name: "comment", Type: connectors.HTML, Doc: "first comment"},
+			}
+		},
+		Once:    func(deskSettings) connectors.Once { return connectors.OnceUpsert },
+		Mapping: "subject: '${outcome} chat'\ncomment: '${transcript.html}'\n",
+		New:     func(deskSettings, connectors.Env) (connectors.Connector, error) { return nil, errors.ErrUnsupported },
+	})
+}
+
+// known is what the tests are built with: the types that ship, and a help desk.
+func known() config.Known {
+	return config.Known{
+		Targets: append(builtin.Types(), deskType()),
+		Sources: []config.SourceType{
+			{Name: "proprofs", Doc: "ProProfs Chat", NeedsTimeZone: true},
+			{Name: "smartsupp", Doc: "Smartsupp"},
+		},
+	}
+}
+
+// environment has a few variables and the real files. No secret in it is without the canary.
+func environment() config.Environment {
+	vars := map[string]string{
+		"SHOP_SECRET": "shop-canary-0123456789", "DESK_SECRET": "desk-canary-0123456789", "SHORT": "canary",
+		"SLACK_WEBHOOK": "https://hooks.slack.com/services/canary/canary", "API_TOKEN": "api-canary",
+		"WORKERS": "7", "EMPTY": "", "NESTED": "${env.SHOP_SECRET}", "INJECT": "x\ntype: file", "BAD_RATE": "many-canary",
+	}
+	return config.Environment{
+		LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
+		ReadFile:  os.ReadFile,
+	}
+}
+
+func files(t *testing.T, pattern string) []string {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no files %s: %v", pattern, err)
+	}
+	return names
+}
+
+// golden compares got with a golden file, or writes it.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; -update rewrites it):\n%s", name, diff)
+	}
+}
+
+func TestGoodFilesLoad(t *testing.T) {
+	t.Parallel()
+	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(name, known(), environment())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.Pipeline == nil {
+				t.Error("no pipeline")
+			}
+		})
+	}
+}
+
+func TestBadFilesAreExplained(t *testing.T) {
+	t.Parallel()
+	for _, name := range files(t, "testdata/bad/*.yaml") {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(name, known(), environment())
+			problems, ok := errors.AsType[config.Problems](err)
+			if !ok {
+				t.Fatalf("want Problems, got %v", err)
+			}
+			var all bytes.Buffer
+			for _, format := range []string{"json", "github", "text"} {
+				if err := problems.Write(&all, format); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.Contains(all.String()+problems.Error(), canary) {
+				t.Errorf("a secret is shown:\n%s", all.String())
+			}
+			var text bytes.Buffer
+			if err := problems.Write(&text, "text"); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, strings.TrimSuffix(name, ".yaml")+".want", text.String())
+		})
+	}
+}

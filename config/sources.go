@@ -1,0 +1,273 @@
+// This file reads sources and what is checked about listeners and paths.
+
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net"
+	"net/netip"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// leastSecret is how long the secret of a hook's path must be, in characters. 16 random hex digits are 64 bits.
+const leastSecret = 16
+
+const secretHint = "make one with: openssl rand -hex 24"
+
+// namePattern is what sources and targets may be called: the names stand in paths, metrics and expressions.
+var namePattern = regexp.MustCompile(`^[a-z0-9_-]{1,63}$`)
+
+// hookPath is what the path of a hook may be: nothing that needs escaping, nothing that a router takes for a pattern.
+var hookPath = regexp.MustCompile(`^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+$`)
+
+// name checks the name of a source or target.
+func (l *loader) name(n *node, what string) {
+	if !namePattern.MatchString(n.text) {
+		l.add(n.at, "use 1 to 63 of a-z, 0-9, _ and -", "%q cannot be the name of a %s", n.shown(), what)
+	}
+}
+
+// sources reads all sources.
+func (l *loader) sources(n *node, _ span) {
+	if n.isNull() {
+		return
+	}
+	if n.kind != mappingKind {
+		l.add(n.at, "write a name and below it type, secret, …", "sources must be a mapping, but this is %s", n.kind)
+		return
+	}
+	l.private = true
+	defer func() { l.private = false }()
+	for _, e := range n.entries {
+		l.config.Sources = append(l.config.Sources, l.source(e))
+	}
+	l.names(n, "source")
+	l.paths(n)
+}
+
+// source reads one source.
+func (l *loader) source(e entry) Source {
+	s := Source{Name: e.key.text}
+	l.name(e.key, "source")
+	before := len(l.found)
+	l.structs(e.value, e.key.at, fmt.Sprintf("source %q", s.Name), nil, reflect.ValueOf(&s).Elem())
+	s.Path = cmp.Or(s.Path, "/in/"+s.Name)
+	if s.HMAC != nil {
+		s.HMAC.Encoding = cmp.Or(s.HMAC.Encoding, "hex")
+	}
+	if e.value.kind != mappingKind {
+		return s
+	}
+	l.sourceType(e, s)
+	l.zoneAt(e.value.value("time_zone"), s.TimeZone)
+	l.networks(e.value.value("allow"), s.Allow)
+	if at := e.value.value("path"); at != nil && len(l.found) == before && !hookPath.MatchString(s.Path) {
+		l.add(at.at, "write a path such as /in/shop", "%q cannot be the path of a hook", at.shown())
+	}
+	l.sourceSecret(e, s)
+	return s
+}
+
+// sourceType checks that the platform is known and has what it needs.
+func (l *loader) sourceType(e entry, s Source) {
+	at := e.value.value("type")
+	if at == nil || s.Type == "" {
+		return
+	}
+	var names []string
+	for _, t := range l.known.Sources {
+		names = append(names, t.Name)
+		if t.Name != s.Type {
+			continue
+		}
+		if _, has := e.value.get("time_zone"); t.NeedsTimeZone && !has {
+			l.add(e.key.at, "time_zone: Europe/Prague, or the zone that is set in the chat account",
+				"source %q needs the key %q, because %s sends times without a zone", s.Name, "time_zone", t.Name)
+		}
+		return
+	}
+	l.unknown(at, "type", names)
+}
+
+// sourceSecret checks the last part of the path. Without Basic credentials and signature it is all that keeps
+// strangers out.
+func (l *loader) sourceSecret(e entry, s Source) {
+	n := e.value.value("secret")
+	open := s.Basic == nil && s.HMAC == nil
+	if n == nil {
+		if open {
+			l.add(e.key.at, secretHint, "source %q needs the key %q", s.Name, "secret")
+		}
+		return
+	}
+	nodes := []*node{n}
+	if n.kind == listKind {
+		nodes = n.items
+	}
+	if len(nodes) == 0 && open {
+		l.add(n.at, secretHint, "secret is empty")
+	}
+	for i, one := range nodes {
+		if !l.readable(one) || i >= len(s.Secret) {
+			continue
+		}
+		text := s.Secret[i].Reveal()
+		switch {
+		case len(text) < leastSecret && (open || text == ""):
+			l.add(one.at, secretHint, "secret has %d characters, but at least %d are needed", len(text), leastSecret)
+		case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/?#%\;`, r) }):
+			l.add(one.at, secretHint, "secret has characters that cannot stand in a path")
+		}
+	}
+}
+
+// names checks that no earlier name is one of today or of another entry.
+func (l *loader) names(n *node, what string) {
+	taken := map[string]string{}
+	for _, e := range n.entries {
+		taken[e.key.text] = e.key.text
+	}
+	for _, e := range n.entries {
+		was := e.value.value("was")
+		if was == nil {
+			continue
+		}
+		for _, old := range append([]*node{was}, was.items...) {
+			if old.kind != scalarKind || old.isNull() {
+				continue
+			}
+			if other, clash := taken[old.text]; clash {
+				l.add(old.at, "an earlier name can belong to one entry only", "%q is a name of the %s %q", old.shown(), what, other)
+			}
+			taken[old.text] = e.key.text
+		}
+	}
+}
+
+// paths checks that no hook's path is, or lies below, another one's.
+func (l *loader) paths(n *node) {
+	for i, a := range l.config.Sources {
+		for _, b := range l.config.Sources[:i] {
+			if a.Path != b.Path && !strings.HasPrefix(a.Path, b.Path+"/") && !strings.HasPrefix(b.Path, a.Path+"/") {
+				continue
+			}
+			e := n.entries[i]
+			at := e.key.at
+			if v := e.value.value("path"); v != nil {
+				at = v.at
+			}
+			l.add(at, "give each source a path that no other one starts with", "path of source %q overlaps with that of source %q, %s",
+				a.Name, b.Name, b.Path)
+			break
+		}
+	}
+}
+
+// networks checks lists of networks in place: a single address stands for a network of one.
+func (l *loader) networks(n *node, list []string) {
+	if n == nil {
+		return
+	}
+	nodes := []*node{n}
+	if n.kind == listKind {
+		nodes = n.items
+	}
+	for i, one := range nodes {
+		if !l.readable(one) || i >= len(list) {
+			continue
+		}
+		if a, err := netip.ParseAddr(list[i]); err == nil && a.Zone() == "" {
+			list[i] = netip.PrefixFrom(a, a.BitLen()).String()
+			continue
+		}
+		p, err := netip.ParsePrefix(list[i])
+		switch {
+		case err != nil:
+			l.add(one.at, "write 203.0.113.0/24, 2001:db8::/32 or a single address", "%q is no network", one.shown())
+		case p != p.Masked():
+			l.add(one.at, "did you mean "+p.Masked().String()+"?", "%q is an address inside a network, not a network", one.shown())
+		}
+	}
+}
+
+// zone checks transcript.time_zone and its like.
+func (l *loader) zone(section, zone string) {
+	l.zoneAt(l.root.value(section).valueOrNil("time_zone"), zone)
+}
+
+// valueOrNil is value for a node that may be missing.
+func (n *node) valueOrNil(key string) *node {
+	if n == nil {
+		return nil
+	}
+	return n.value(key)
+}
+
+func (l *loader) zoneAt(n *node, zone string) {
+	if !l.readable(n) {
+		return
+	}
+	if _, err := time.LoadLocation(zone); err != nil || zone == "Local" {
+		l.add(n.at, "write a name of the IANA database, such as Europe/Prague, or UTC", "unknown time zone %q", n.shown())
+	}
+}
+
+// server checks listeners and limits.
+func (l *loader) server() {
+	c := l.config
+	server, admin := l.root.value("server"), l.root.value("admin")
+	l.address(server.valueOrNil("listen"), c.Server.Listen)
+	l.address(admin.valueOrNil("listen"), c.Admin.Listen)
+	l.networks(server.valueOrNil("trusted_proxies"), c.Server.TrustedProxies)
+	if n := admin.valueOrNil("listen"); n != nil && c.Admin.Listen == c.Server.Listen {
+		l.add(n.at, "hooks come from the internet, metrics and console must not be there", "admin and server listen on the same address")
+	}
+	if c.Server.MaxInFlight < c.Server.MaxBody {
+		n := server.valueOrNil("max_in_flight")
+		if n == nil {
+			n = server.valueOrNil("max_body")
+		}
+		l.add(n.at, "", "max_in_flight (%s) is smaller than max_body (%s), so the largest hooks would never be taken",
+			c.Server.MaxInFlight, c.Server.MaxBody)
+	}
+}
+
+func (l *loader) address(n *node, address string) {
+	if !l.readable(n) {
+		return
+	}
+	_, port, err := net.SplitHostPort(address)
+	number, numErr := strconv.ParseUint(port, 10, 16)
+	if err != nil || numErr != nil || number > 65535 {
+		l.add(n.at, `write ":8080" or "127.0.0.1:8080"`, "%q is no address to listen on", n.shown())
+	}
+}
+
+// ledger checks where the ledger is.
+func (l *loader) ledger() {
+	n := l.root.value("ledger").valueOrNil("url")
+	if !l.readable(n) {
+		return
+	}
+	url := l.config.Ledger.URL
+	scheme, rest, found := strings.Cut(url, ":")
+	switch {
+	case found && slices.Contains([]string{"postgres", "postgresql"}, scheme):
+		l.add(n.at, "write sqlite:afterchat.db", "this version of afterchat keeps its ledger in SQLite only, not in PostgreSQL")
+	case !found || scheme != "sqlite":
+		l.add(n.at, "write sqlite: and the path of a file, such as sqlite:afterchat.db", "%q is no ledger", n.shown())
+	case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?#"):
+		l.add(n.at, "write sqlite:afterchat.db or sqlite:/var/lib/afterchat/afterchat.db, without //, ? and #", "%q names no file", n.shown())
+	}
+}
+
+// LedgerFile returns the path of the ledger's database file, as seen from the working directory.
+func (c *Config) LedgerFile() string {
+	return c.Resolve(strings.TrimPrefix(c.Ledger.URL, "sqlite:"))
+}

@@ -1,0 +1,191 @@
+// This file reads targets: the settings that all have, and those of a connector's type in the same block.
+
+package config
+
+import (
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"fmt"
+	"hash"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/afterchat/afterchat/config/secret"
+	"github.com/afterchat/afterchat/connectors"
+)
+
+// targets reads all targets.
+func (l *loader) targets(n *node, _ span) {
+	l.broken = map[string]bool{}
+	if n.isNull() {
+		return
+	}
+	if n.kind != mappingKind {
+		l.add(n.at, "write a name and below it type, …", "targets must be a mapping, but this is %s", n.kind)
+		return
+	}
+	l.private = true
+	defer func() { l.private = false }()
+	for _, e := range n.entries {
+		before := len(l.found)
+		t := l.target(e)
+		l.broken[t.Name] = len(l.found) > before
+		l.config.Targets = append(l.config.Targets, t)
+	}
+	l.names(n, "target")
+}
+
+// target reads one target.
+func (l *loader) target(e entry) Target {
+	t := Target{Name: e.key.text, TargetOptions: TargetDefaults()}
+	what := fmt.Sprintf("target %q", t.Name)
+	l.name(e.key, "target")
+	if e.value.kind != mappingKind && !e.value.isNull() {
+		l.add(e.value.at, "write type: and its settings below the name", "%s must be a mapping, but this is %s", what, e.value.kind)
+		return t
+	}
+	options := reflect.ValueOf(&t.TargetOptions).Elem()
+	typ, ok := l.targetType(e, what)
+	if !ok {
+		l.structs(e.value, e.key.at, what, l.hideSettings(e.value), options)
+		return t
+	}
+	t.Type, t.Settings = typ, typ.Settings()
+	before := len(l.found)
+	l.structs(e.value, e.key.at, what, []string{"type"}, options, reflect.ValueOf(t.Settings).Elem())
+	if len(l.found) == before {
+		l.settingErrors(e, what, typ.Validate(t.Settings))
+	}
+	l.options(e, t)
+	t.Account = account(typ.Name(), t.Settings)
+	return t
+}
+
+// targetType finds the connector type.
+func (l *loader) targetType(e entry, what string) (connectors.Type, bool) {
+	var names []string
+	for _, t := range l.known.Targets {
+		names = append(names, t.Name())
+	}
+	n := e.value.value("type")
+	if n == nil {
+		l.add(e.key.at, "known: "+strings.Join(slices.Sorted(slices.Values(names)), ", "), "%s needs the key %q", what, "type")
+		return connectors.Type{}, false
+	}
+	name, ok := l.text(n, "type")
+	if !ok {
+		return connectors.Type{}, false
+	}
+	if i := slices.Index(names, name); i >= 0 {
+		return l.known.Targets[i], true
+	}
+	l.unknown(n, "type", names)
+	return connectors.Type{}, false
+}
+
+// hideSettings masks the settings of a target whose type is not known, for any may be a secret, and returns their keys.
+func (l *loader) hideSettings(n *node) []string {
+	keys := []string{"type"}
+	common := keysOf(reflect.TypeFor[TargetOptions]())
+	for _, e := range n.entries {
+		if e.key.text != "type" && !slices.Contains(common, e.key.text) {
+			l.masks.hideAll(l.file, e.value)
+			keys = append(keys, e.key.text)
+		}
+	}
+	return keys
+}
+
+// settingErrors shows what a type says about its settings at the lines of their keys.
+func (l *loader) settingErrors(e entry, what string, err error) {
+	if err == nil {
+		return
+	}
+	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each part is looked at by itself
+		for _, one := range many.Unwrap() {
+			l.settingErrors(e, what, one)
+		}
+		return
+	}
+	wrong, ok := err.(*connectors.SettingError) //nolint:errorlint // a wrapped one has text around it that would be lost
+	if !ok {
+		l.add(e.key.at, "", "%s: %s", what, err)
+		return
+	}
+	at, path := e.key.at, e.value
+	for _, key := range strings.Split(wrong.Key, ".") {
+		inner, has := path.get(key)
+		if !has {
+			break
+		}
+		at, path = inner.key.at, inner.value
+	}
+	l.add(at, wrong.Hint, "%s: %s", wrong.Key, wrong.Problem)
+}
+
+// options checks the common settings against each other and the type.
+func (l *loader) options(e entry, t Target) {
+	if t.Retry.Min > t.Retry.Max {
+		at := e.key.at
+		if retry, ok := e.value.get("retry"); ok {
+			at = retry.key.at
+		}
+		l.add(at, "", "retry: min (%s) is larger than max (%s)", formatDuration(t.Retry.Min), formatDuration(t.Retry.Max))
+	}
+	on, ok := e.value.get("on_uncertain")
+	if once := t.Type.Once(t.Settings); ok && once != connectors.OnceNone {
+		l.add(on.key.at, "remove the key", "on_uncertain has no meaning here: this target holds one object by %s", once)
+	}
+}
+
+// account is a fingerprint of a type and its settings, secrets included.
+func account(typ string, settings any) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q", typ)
+	digest(h, reflect.ValueOf(settings))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// digest feeds a value to a hash: every part with its kind and length, so that no two values feed the same bytes.
+func digest(h hash.Hash, v reflect.Value) {
+	if s, ok := v.Interface().(secret.String); ok {
+		fmt.Fprintf(h, "secret %q", s.Reveal())
+		return
+	}
+	if m, ok := v.Interface().(encoding.TextMarshaler); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+		text, err := m.MarshalText()
+		fmt.Fprintf(h, "text %q %v", text, err)
+		return
+	}
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		fmt.Fprintf(h, "pointer %t", v.IsNil())
+		if !v.IsNil() {
+			digest(h, v.Elem())
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if f := v.Type().Field(i); f.IsExported() {
+				fmt.Fprintf(h, "field %q", f.Name)
+				digest(h, v.Field(i))
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		fmt.Fprintf(h, "list %d", v.Len())
+		for i := range v.Len() {
+			digest(h, v.Index(i))
+		}
+	case reflect.Map:
+		keys := v.MapKeys()
+		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+		fmt.Fprintf(h, "map %d", len(keys))
+		for _, k := range keys {
+			fmt.Fprintf(h, "key %q", k.String())
+			digest(h, v.MapIndex(k))
+		}
+	default:
+		fmt.Fprintf(h, "%s %v", v.Kind(), v.Interface())
+	}
+}

@@ -1,0 +1,114 @@
+// This file reads tests: samples of hooks and what is expected of them.
+
+package config
+
+import (
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// testKeys are the keys of a test beside expect.
+type testKeys struct {
+	Name   string `yaml:"name" required:"true" doc:"what the test shows"`
+	Source string `yaml:"source" required:"true" doc:"name of the source that the sample came to"`
+	Sample string `yaml:"sample" required:"true" doc:"path of a stored hook body, relative to this file" example:"testdata/missed.json"`
+}
+
+// tests reads all tests.
+func (l *loader) tests(n *node, _ span) {
+	if n.isNull() {
+		return
+	}
+	if n.kind != listKind {
+		l.add(n.at, "begin each test with a hyphen: - name: …", "tests must be a list, but this is %s", n.kind)
+		return
+	}
+	l.asWritten(func() {
+		for _, item := range n.items {
+			l.config.Tests = append(l.config.Tests, l.test(item))
+		}
+	})
+}
+
+// test reads one test.
+func (l *loader) test(n *node) Test {
+	var keys testKeys
+	l.structs(n, n.at, "test", []string{"expect"}, reflect.ValueOf(&keys).Elem())
+	t := Test{Name: keys.Name, Source: keys.Source, Sample: keys.Sample}
+	if at := n.value("source"); l.readable(at) && t.Source != "" {
+		if names := l.sourceNames(); !slices.Contains(names, t.Source) {
+			l.unknown(at, "source", names)
+		}
+	}
+	if at := n.value("sample"); l.readable(at) && t.Sample != "" {
+		if _, err := l.env.ReadFile(l.config.Resolve(t.Sample)); err != nil {
+			l.add(at.at, "paths start in the folder of this file", "sample cannot be read: %s", cause(err))
+		}
+	}
+	if expect, ok := n.get("expect"); ok && !expect.value.isNull() {
+		t.Expect = l.expect(expect.value)
+	}
+	return t
+}
+
+// expect reads routes and any number of target.field: value.
+func (l *loader) expect(n *node) Expect {
+	var out Expect
+	if n.kind != mappingKind {
+		l.add(n.at, "write routes: [name] or target.field: value", "expect must be a mapping, but this is %s", n.kind)
+		return out
+	}
+	for _, e := range n.entries {
+		if e.key.text == "routes" {
+			out.Routes = []string{}
+			if e.value.kind != listKind || len(e.value.items) > 0 {
+				l.value(e.value, e.key.at, field{key: "routes"}, reflect.ValueOf(&out.Routes).Elem())
+			}
+			l.expectRoutes(e.value)
+			continue
+		}
+		if out.Fields == nil {
+			out.Fields = map[string]any{}
+		}
+		out.Fields[e.key.text] = l.expectField(e)
+	}
+	return out
+}
+
+// expectRoutes checks the names of routes.
+func (l *loader) expectRoutes(n *node) {
+	names := []string{"everything"}
+	if len(l.config.Definition.Routes) > 0 {
+		names = nil
+		for _, r := range l.config.Definition.Routes {
+			names = append(names, r.Name)
+		}
+	}
+	for _, item := range append([]*node{n}, n.items...) {
+		if l.readable(item) && !slices.Contains(names, item.text) {
+			l.unknown(item, "route", names)
+		}
+	}
+}
+
+// expectField reads one target.field: value.
+func (l *loader) expectField(e entry) any {
+	target, path, _ := strings.Cut(e.key.text, ".")
+	if path == "" {
+		l.add(e.key.at, "write target.field: value", "%q names no field of a target", e.key.text)
+		return nil
+	}
+	if names := l.targetNames(); !slices.Contains(names, target) {
+		text, hint := unknown("target", target, names)
+		l.add(e.key.at, hint, "%s", text)
+		return nil
+	}
+	first, rest, _ := strings.Cut(path, ".")
+	want := fieldNamed(l.fields(target), first)
+	for rest != "" {
+		first, rest, _ = strings.Cut(rest, ".")
+		want = keyOf(want, first)
+	}
+	return plainTree(l.tree(e.value, want))
+}
