@@ -125,27 +125,25 @@ func (l labels) someone(role Role, id string) string {
 }
 
 func (r *renderer) line(when, who, body string) {
+	var text, markup, markdown []string
 	if when != "" {
-		r.text.WriteString("[" + when + "] ")
+		text = append(text, "["+when+"]")
+		markup = append(markup, "<small>"+html.EscapeString(when)+"</small>")
+		markdown = append(markdown, EscapeMarkdown(when))
 	}
 	if who != "" {
-		r.text.WriteString(who + ": ")
+		text = append(text, who+":")
+		markup = append(markup, "<b>"+html.EscapeString(who)+":</b>")
+		markdown = append(markdown, "**"+EscapeMarkdown(who)+":**")
 	}
-	r.text.WriteString(strings.ReplaceAll(body, "\n", "\n    ") + "\n")
-
-	var h, md strings.Builder
-	if when != "" {
-		h.WriteString("<small>" + html.EscapeString(when) + "</small> ")
-		md.WriteString(EscapeMarkdown(when) + " ")
+	if body != "" {
+		text = append(text, strings.ReplaceAll(body, "\n", "\n    "))
+		markup = append(markup, string(EscapeHTML(body)))
+		markdown = append(markdown, strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
 	}
-	if who != "" {
-		h.WriteString("<b>" + html.EscapeString(who) + ":</b> ")
-		md.WriteString("**" + EscapeMarkdown(who) + ":** ")
-	}
-	h.WriteString(string(EscapeHTML(body)))
-	md.WriteString(strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
-	r.html = append(r.html, h.String())
-	r.markdown = append(r.markdown, md.String())
+	r.text.WriteString(strings.Join(text, " ") + "\n")
+	r.html = append(r.html, strings.Join(markup, " "))
+	r.markdown = append(r.markdown, strings.Join(markdown, " "))
 }
 
 func (r *renderer) file(f File) {
@@ -153,20 +151,21 @@ func (r *renderer) file(f File) {
 	name = firstNonEmpty(name, location)
 	note := ""
 	if !f.ExpiresAt.IsZero() {
-		note = " (" + r.words.until + " " + f.ExpiresAt.In(r.zone).Format("2006-01-02 15:04 MST") + ")"
+		note = "(" + r.words.until + " " + f.ExpiresAt.In(r.zone).Format("2006-01-02 15:04 MST") + ")"
 	}
 	address := ""
-	if location != "" && location != name {
-		address = " " + location
+	if location != name {
+		address = location
 	}
-	r.text.WriteString("    " + r.words.file + ": " + name + address + note + "\n")
 	link, mdlink := html.EscapeString(name), EscapeMarkdown(name)
 	if Clickable(f.URL) {
 		link = `<a href="` + html.EscapeString(f.URL) + `" rel="noreferrer">` + link + "</a>"
 		mdlink = "[" + mdlink + "](<" + destination.Replace(f.URL) + ">)"
 	}
-	r.html = append(r.html, r.words.file+": "+link+html.EscapeString(note))
-	r.markdown = append(r.markdown, r.words.file+": "+mdlink+EscapeMarkdown(note))
+	label := r.words.file + ":"
+	r.text.WriteString("    " + joinNonEmpty(" ", label, name, address, note) + "\n")
+	r.html = append(r.html, joinNonEmpty(" ", label, link, html.EscapeString(note)))
+	r.markdown = append(r.markdown, joinNonEmpty(" ", label, mdlink, EscapeMarkdown(note)))
 }
 
 // destination escapes an address between the angle brackets of a Markdown link.
