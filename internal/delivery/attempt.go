@@ -1,0 +1,225 @@
+// This file makes one attempt: it renders the record, pushes it, has the result judged, settles it, and writes the one
+// line in the log that says all about it.
+
+package delivery
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/pipeline"
+)
+
+// work takes one leased delivery from its attempt to its settlement. It runs in a goroutine of its own.
+func (r *runner) work(ctx context.Context, p *plan, d ledger.Delivery, probe bool) {
+	a := &report{plan: p, delivery: d, probe: probe, ruled: make(chan outcome, 1)}
+	a.result = r.attempt(ctx, p, &d)
+	r.reports <- a
+	o := <-a.ruled
+	settled, err := r.settle(d, a.result, o)
+	r.tell(a, o, settled, err)
+	f := finished{probe: probe}
+	switch {
+	case err != nil:
+		f.look = d.LeaseEnd
+	case settled.State == ledger.Pending && o.state == ledger.Pending:
+		f.look = o.due
+	case settled.State == ledger.Pending: // a newer revision came meanwhile
+		f.look = a.result.ended
+	}
+	r.finished <- f
+}
+
+// attempt renders and pushes d. ctx ends when nothing new may be started; what is under way then goes on until
+// r.pushes ends.
+func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res result) {
+	res.started = time.Now()
+	defer func() {
+		res.ended = time.Now()
+		res.cut = res.cut || res.err != nil && r.pushes.Err() != nil
+	}()
+	if ctx.Err() != nil {
+		res.cut, res.err = true, &notSentError{errCut}
+		return res
+	}
+	if d.Lapsed && d.Resend && mayDuplicate(p.target.Once, p.target.Policy) {
+		res.err = errInDoubt
+		return res
+	}
+	record, trimmed, err := r.record(p, d)
+	res.trimmed = trimmed
+	if err != nil {
+		res.err = err
+		return res
+	}
+	res.receipt, res.err = r.push(p.target, record)
+	return res
+}
+
+// record renders d. trimmed says in words what did not fit the target.
+func (r *runner) record(p *plan, d *ledger.Delivery) (rec connectors.Record, trimmed []string, err error) {
+	defer recovered(&err, false)
+	m, err := p.renderer.mapper(r.pushes, d)
+	if err != nil {
+		return rec, nil, &notSentError{fmt.Errorf("configuration of the delivery: %w", err)}
+	}
+	rendered, err := m.Map(&d.Conversation, d.Target, d.Routes)
+	if err != nil {
+		if _, ok := errors.AsType[*pipeline.MappingError](err); !ok {
+			err = &pipeline.MappingError{Route: strings.Join(d.Routes, ", "), Target: d.Target, Err: err}
+		}
+		return rec, nil, err
+	}
+	object := objectName(d.ID, p.target.ObjectName)
+	return connectors.Record{
+		Object: object, Request: fmt.Sprintf("%s:%d", object, d.Revision),
+		Revision: d.Revision, Attempt: d.Attempt, Uncertain: d.Uncertain, Prior: d.Receipt, Fields: rendered.Fields,
+	}, slices.Concat(rendered.Cut, rendered.Dropped), nil
+}
+
+// push calls the connector within the target's timeout.
+func (r *runner) push(t Target, rec connectors.Record) (receipt connectors.Receipt, err error) {
+	defer recovered(&err, true)
+	ctx, cancel := context.WithTimeout(r.pushes, t.Timeout)
+	defer cancel()
+	return t.Connector.Push(ctx, rec)
+}
+
+// recovered turns a panic into an error.
+func recovered(err *error, pushed bool) {
+	if v := recover(); v != nil {
+		*err = &panicError{value: v, stack: debug.Stack(), pushed: pushed}
+	}
+}
+
+// longestObject is how many bytes an Object has at most. The Request adds a colon and a number and stays below 255,
+// which is what the header fields and external ids of the known targets take.
+const longestObject = 240
+
+// objectName names a conversation at a target, in printable ASCII without spaces. target is its first name ever.
+func objectName(id, target string) string {
+	name := "afterchat:" + id + ":" + target
+	plain := !strings.ContainsFunc(name, func(c rune) bool { return c <= ' ' || c > '~' })
+	if plain && len(name) <= longestObject {
+		return name
+	}
+	digest := sha256.Sum256([]byte(id + ":" + target))
+	return "afterchat:" + hex.EncodeToString(digest[:])
+}
+
+// settle writes the outcome to the ledger. While the ledger fails it tries again until the lease ends, for a success
+// that is not written down is sent again.
+func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settled, error) {
+	s := ledger.Settlement{
+		ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: o.state, DueAt: o.due,
+		Tried: o.tried, Uncertain: o.uncertain, Receipt: res.receipt, FirstAt: o.firstAt,
+	}
+	if o.kind != kindShutdown || o.tried {
+		s.Attempt = &ledger.Attempt{
+			At: res.started, Number: d.Attempt, Kind: o.kind, Duration: res.ended.Sub(res.started), Status: o.status,
+			Reason: join(o.reason, o.hint),
+		}
+	}
+	for n := 1; ; n++ {
+		settled, err := r.engine.Ledger.Settle(context.WithoutCancel(r.pushes), s)
+		if err == nil || errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrClosed) {
+			return settled, err
+		}
+		wait := ledgerWait(n)
+		if time.Now().Add(wait).After(d.LeaseEnd) {
+			return settled, err
+		}
+		r.log.Warn("delivery.unsettled", "conversation", d.ID, "revision", d.Revision, "error", err, "next", wait)
+		select {
+		case <-time.After(wait):
+		case <-r.pushes.Done():
+			return settled, err
+		}
+	}
+}
+
+// tell counts an attempt and logs it in one line, which never holds payload.
+func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error) {
+	d, res := a.delivery, a.result
+	m, target := r.engine.Metrics, r.name
+	m.Attempt(target, o.kind, res.ended.Sub(res.started))
+	if o.uncertain {
+		m.Uncertain(target)
+	}
+	if e, ok := errors.AsType[*pipeline.MappingError](res.err); ok {
+		m.MappingError(e.Route, target)
+	}
+	became := o.state
+	if failed == nil {
+		if became = ended(o.state, settled.State); became != ledger.Pending {
+			m.Delivery(target, became.String())
+		}
+	}
+
+	level := slog.LevelInfo
+	switch {
+	case became == ledger.Dead || failed != nil:
+		level = slog.LevelError
+	case res.err != nil && o.kind != kindShutdown:
+		level = slog.LevelWarn
+	}
+	attrs := []slog.Attr{
+		slog.String("conversation", d.ID), slog.Int("revision", d.Revision), slog.Int("attempt", d.Attempt),
+		slog.String("kind", o.kind), slog.String("outcome", became.String()),
+		slog.Int64("ms", res.ended.Sub(res.started).Milliseconds()),
+	}
+	if o.status != 0 {
+		attrs = append(attrs, slog.Int("status", o.status))
+	}
+	if o.uncertain {
+		attrs = append(attrs, slog.Bool("uncertain", true))
+	}
+	if o.state == ledger.Pending {
+		attrs = append(attrs, slog.Time("next", o.due))
+	}
+	for _, text := range []slog.Attr{slog.String("reason", o.reason), slog.String("hint", o.hint), slog.String("receipt", res.receipt.ID)} {
+		if text.Value.String() != "" {
+			attrs = append(attrs, text)
+		}
+	}
+	if len(res.trimmed) > 0 {
+		attrs = append(attrs, slog.Any("trimmed", res.trimmed))
+	}
+	if e, ok := errors.AsType[*panicError](res.err); ok {
+		attrs = append(attrs, slog.String("stack", string(e.stack)))
+	}
+	if failed != nil {
+		attrs = append(attrs, slog.Any("unsettled", failed))
+	}
+	r.log.LogAttrs(context.Background(), level, "delivery.attempt", attrs...)
+}
+
+// ended returns what became of the revision that was tried, from what was decided and the state of its row. When a
+// newer revision has taken the row over, a success stays one, and a dead end is superseded.
+func ended(decided, row ledger.State) ledger.State {
+	switch {
+	case decided == ledger.Delivered:
+		return ledger.Delivered
+	case decided == ledger.Dead && row == ledger.Pending:
+		return ledger.Superseded
+	}
+	return row
+}
+
+// join puts a hint behind a reason.
+func join(reason, hint string) string {
+	if reason == "" || hint == "" {
+		return reason + hint
+	}
+	return reason + "; " + hint
+}

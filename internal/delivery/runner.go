@@ -1,0 +1,545 @@
+// This file runs one target: it claims what is due as workers, rate and pauses allow, and judges what attempts come to.
+// One goroutine owns all of a runner's state; workers report to it and wait for its ruling.
+
+package delivery
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// watchInterval is how often the ledger is asked for due deliveries when nobody has said that there are any. It is a
+// safety net: a lost call of Wake, a clock that was set.
+const watchInterval = time.Minute
+
+// fullLook is the least time between two claims that found less than they asked for, unless Wake came between.
+const fullLook = 10 * time.Millisecond
+
+// plan is a target with the mapping that goes with it. It never changes.
+type plan struct {
+	target   Target
+	renderer *renderer
+}
+
+// report is a worker's request for a ruling.
+type report struct {
+	plan     *plan // that the attempt was made under
+	delivery ledger.Delivery
+	probe    bool // it was the probe of a paused target
+	result   result
+	ruled    chan outcome
+}
+
+// finished tells that a worker is free again.
+type finished struct {
+	probe bool
+	look  time.Time // when its delivery falls due again; zero: never
+}
+
+// probing is how far the probe of a paused target is.
+type probing struct {
+	open   bool     // what Check had to say is said: one delivery may try
+	said   evidence // by Check
+	flying bool     // that delivery is on its way
+}
+
+// checkup is the answer of a Check.
+type checkup struct {
+	account string // that was checked
+	err     error
+}
+
+// runner is the state of one target, and the goroutine that owns it.
+type runner struct {
+	name   string
+	engine *Engine
+	log    *slog.Logger
+	pushes context.Context    // ends the attempts in flight
+	cancel context.CancelFunc // ends the claims
+
+	wake     chan struct{}
+	reports  chan *report
+	finished chan finished
+	checked  chan checkup
+
+	// The following belong to the goroutine of run.
+	plan      *plan
+	limiter   *rate.Limiter
+	state     ledger.TargetState
+	unsaved   bool // state is not in the ledger yet
+	suspicion suspicion
+	probing   probing
+	checking  bool
+	waiting   []*report // denials that wait for what Check says
+	inFlight  int
+	lookAt    time.Time // when to ask the ledger next
+	hold      time.Time // the target asked for no more until then
+	ledgerAt  time.Time // the ledger failed; when to try it again
+	failures  int       // of the ledger in a row
+
+	mu   sync.Mutex
+	next *plan        // replaces plan; nil: nothing does
+	seen TargetStatus // what Status shows
+}
+
+func newRunner(e *Engine, name string, p *plan) *runner {
+	return &runner{
+		name: name, engine: e, log: e.Logger.With("target", name),
+		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
+		plan: p, limiter: newLimiter(p.target.Rate), suspicion: make(suspicion), seen: TargetStatus{Name: name},
+	}
+}
+
+// poke makes the runner look for work.
+func (r *runner) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// replace gives the runner another plan.
+func (r *runner) replace(p *plan) {
+	r.mu.Lock()
+	r.next = p
+	r.mu.Unlock()
+	r.poke()
+}
+
+// retire ends the runner after what is in flight.
+func (r *runner) retire() {
+	if r.cancel != nil {
+		r.cancel()
+	}
+}
+
+func (r *runner) status() TargetStatus {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seen
+}
+
+// run delivers until ctx ends, and returns when nothing is in flight any more.
+func (r *runner) run(ctx context.Context) {
+	r.adopt(time.Now())
+	if !r.load(ctx) {
+		return
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for ctx.Err() == nil {
+		next := r.advance(ctx, time.Now())
+		r.publish()
+		if next.IsZero() {
+			timer.Stop()
+		} else {
+			timer.Reset(time.Until(next))
+		}
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-r.wake:
+			r.adopt(time.Now())
+			r.lookAt = time.Time{}
+		case a := <-r.reports:
+			r.judge(ctx, a)
+		case f := <-r.finished:
+			r.free(f)
+		case c := <-r.checked:
+			r.learn(c)
+		}
+	}
+	r.drain(ctx)
+}
+
+// drain serves the workers that are still at it.
+func (r *runner) drain(ctx context.Context) {
+	for _, a := range r.waiting {
+		r.rule(a, denialRetryNow)
+	}
+	r.waiting = nil
+	for r.inFlight > 0 {
+		select {
+		case a := <-r.reports:
+			r.judge(ctx, a)
+		case f := <-r.finished:
+			r.free(f)
+		}
+	}
+	if r.unsaved {
+		r.save(time.Now())
+	}
+	r.publish()
+}
+
+// load reads the target's state, for as long as that takes; false when ctx ended before.
+func (r *runner) load(ctx context.Context) bool {
+	for n := 1; ; n++ {
+		state, err := r.engine.Ledger.TargetState(ctx, r.name)
+		if err == nil {
+			r.state = state
+			break
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		r.log.Warn("delivery.ledger", "error", err, "next", ledgerWait(n))
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(ledgerWait(n)):
+		}
+	}
+	if settingsChanged(r.state, r.plan.target.Account) {
+		r.resume(time.Now(), "its settings changed")
+	}
+	return true
+}
+
+// adopt takes over a plan that a reload brought.
+func (r *runner) adopt(now time.Time) {
+	r.mu.Lock()
+	p := r.next
+	r.next = nil
+	r.mu.Unlock()
+	if p == nil {
+		return
+	}
+	old := r.plan.target
+	r.plan = p
+	if p.target.Rate != old.Rate {
+		r.limiter = newLimiter(p.target.Rate)
+	}
+	if p.target.Account == old.Account {
+		return
+	}
+	r.hold = time.Time{}
+	clear(r.suspicion)
+	r.probing = probing{}
+	if settingsChanged(r.state, p.target.Account) {
+		r.resume(now, "its settings changed")
+	}
+}
+
+// advance does one thing that can be done now and returns when to look again; zero: when something happens.
+func (r *runner) advance(ctx context.Context, now time.Time) time.Time {
+	if now.Before(r.ledgerAt) {
+		return r.ledgerAt
+	}
+	if r.unsaved {
+		r.save(now)
+		return now
+	}
+	want, next := r.wanted(now)
+	if want == 0 {
+		return next
+	}
+	r.claim(ctx, want, now)
+	return now
+}
+
+// wanted returns how many deliveries may be claimed now, and if none, when to ask again.
+func (r *runner) wanted(now time.Time) (int, time.Time) {
+	want := r.plan.target.Workers - r.inFlight
+	if r.state.Pause.Active() {
+		if ready, next := r.mayProbe(now); !ready {
+			return 0, next
+		}
+		want = min(want, 1)
+	}
+	switch {
+	case want <= 0:
+		return 0, time.Time{}
+	case now.Before(r.hold):
+		return 0, r.hold
+	case now.Before(r.lookAt):
+		return 0, r.lookAt
+	}
+	return allowed(r.limiter, want, now)
+}
+
+// mayProbe tells whether a paused target may get one delivery now, and if not, when to ask again.
+func (r *runner) mayProbe(now time.Time) (bool, time.Time) {
+	switch pause := r.state.Pause; {
+	case pause.ByOperator || r.probing.flying || r.checking:
+		return false, time.Time{}
+	case now.Before(pause.Until):
+		return false, pause.Until
+	case r.probing.open:
+		return true, time.Time{}
+	}
+	if r.check() {
+		return false, time.Time{}
+	}
+	r.openProbe(checkSilent)
+	return true, time.Time{}
+}
+
+func (r *runner) openProbe(said evidence) {
+	r.probing = probing{open: true, said: said}
+	r.lookAt = time.Time{}
+}
+
+// claim leases up to want deliveries and starts an attempt on each.
+func (r *runner) claim(ctx context.Context, want int, now time.Time) {
+	// A claim that is canceled half-way could leave leases that nobody knows of, so it is not canceled.
+	got, err := r.engine.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
+		Target: r.name, Limit: want, Lease: r.plan.target.lease(), Config: r.plan.renderer.today.Hash(),
+	})
+	if !r.ledgerAnswered(err, now) {
+		return
+	}
+	for _, d := range got.Crashed {
+		r.buried(d)
+	}
+	r.lookAt = time.Time{}
+	if len(got.Deliveries)+len(got.Crashed) < want {
+		r.lookAt = now.Add(watchInterval)
+		if !got.Next.IsZero() && got.Next.Before(r.lookAt) {
+			r.lookAt = got.Next
+		}
+		if soonest := now.Add(fullLook); r.lookAt.Before(soonest) {
+			r.lookAt = soonest
+		}
+	}
+	if r.limiter != nil {
+		r.limiter.AllowN(now, len(got.Deliveries))
+	}
+	probe := r.state.Pause.Active()
+	if probe && len(got.Deliveries) == 0 && r.probing.said == checkPassed {
+		r.resume(now, "its check passes")
+		return
+	}
+	for _, d := range got.Deliveries {
+		r.inFlight++
+		r.probing.flying = probe
+		go r.work(ctx, r.plan, d, probe)
+	}
+}
+
+// buried tells of a delivery that the ledger has made dead.
+func (r *runner) buried(d ledger.Delivery) {
+	r.engine.Metrics.Attempt(r.name, kindCrash, 0)
+	r.engine.Metrics.Delivery(r.name, ledger.Dead.String())
+	r.log.Error("delivery.attempt", "conversation", d.ID, "revision", d.Revision, "attempt", d.Attempt, "kind", kindCrash,
+		"outcome", ledger.Dead.String(),
+		"reason", fmt.Sprintf("claimed %d times without an outcome", ledger.CrashLimit),
+		"hint", "this record may be what ends the process; look at the log before each start, then replay it")
+}
+
+// ledgerAnswered notes whether the ledger works, and if not, when to try again.
+func (r *runner) ledgerAnswered(err error, now time.Time) bool {
+	if err == nil {
+		r.failures = 0
+		return true
+	}
+	r.failures++
+	r.ledgerAt = now.Add(ledgerWait(r.failures))
+	r.log.Warn("delivery.ledger", "error", err, "next", ledgerWait(r.failures))
+	return false
+}
+
+// save writes the target's state to the ledger.
+func (r *runner) save(now time.Time) {
+	err := r.engine.Ledger.SaveTargetState(context.WithoutCancel(r.pushes), r.name, r.state)
+	if r.ledgerAnswered(err, now) {
+		r.unsaved = false
+	}
+}
+
+// free notes that a worker is free.
+func (r *runner) free(f finished) {
+	r.inFlight--
+	if f.probe {
+		r.probing.flying = false
+	}
+	if !f.look.IsZero() && f.look.Before(r.lookAt) {
+		r.lookAt = f.look
+	}
+}
+
+// judge rules on what a worker reports. A denial may have to wait for what Check says.
+func (r *runner) judge(ctx context.Context, a *report) {
+	denied := describe(a.result).kind == connectors.Denied.String()
+	current := a.plan.target.Account == r.plan.target.Account
+	switch {
+	case !denied && a.probe && current && r.state.Pause.Active():
+		r.probed(a)
+	case !denied:
+		r.rule(a, denialRetry)
+	case !current || ctx.Err() != nil:
+		r.rule(a, denialRetryNow) // it says nothing of the settings of today
+	case r.state.Pause.Active() && a.probe:
+		r.change(probedInVain(r.state, oneLine(a.result.err.Error()), a.result.ended))
+		r.probing = probing{flying: true}
+		r.rule(a, denialProbe)
+	case r.state.Pause.Active():
+		r.rule(a, denialPauses)
+	case r.check() || r.checking:
+		r.waiting = append(r.waiting, a)
+	default:
+		r.convict(a, checkSilent)
+	}
+}
+
+// convict rules on a denial, knowing what Check said.
+func (r *runner) convict(a *report, said evidence) {
+	d, now := a.delivery, time.Now()
+	verdict := r.suspicion.deny(d.ID, d.Revision, now, said)
+	if verdict == denialPauses {
+		reason := oneLine(a.result.err.Error())
+		r.change(paused(r.state, r.plan.target.Account, reason, now))
+		r.probing = probing{}
+		r.log.Error("delivery.paused", "reason", reason, "hint", describe(a.result).hint, "next", r.state.Pause.Until)
+	}
+	r.rule(a, verdict)
+}
+
+// probed rules on a probe that was not denied.
+func (r *runner) probed(a *report) {
+	switch kind := describe(a.result).kind; {
+	case kind == kindOK:
+		r.resume(a.result.ended, "a delivery passed")
+	case kind == connectors.Throttled.String() || kind == connectors.Rejected.String():
+		r.resume(a.result.ended, "it answers records again")
+	case kind == connectors.Temporary.String() || kind == kindPanic:
+		if r.probing.said == checkPassed {
+			r.resume(a.result.ended, "its check passes")
+			break
+		}
+		r.change(probedInVain(r.state, "", a.result.ended))
+		r.probing = probing{flying: true}
+	}
+	r.rule(a, denialRetry)
+}
+
+// rule decides, draws the consequences for the whole target, and lets the worker settle.
+func (r *runner) rule(a *report, verdict denial) {
+	now := time.Now()
+	t := a.plan.target
+	o := decide(a.delivery, a.result, circumstances{
+		policy: t.Policy, once: t.Once, now: now, paused: pausedFor(r.state, now), denial: verdict,
+		probe: r.state.Pause.Until, random: r.engine.Jitter(),
+	})
+	switch {
+	case o.state == ledger.Delivered:
+		r.suspicion.pass(a.delivery.ID, a.result.started)
+	case o.state == ledger.Dead && verdict != denialRejects:
+		delete(r.suspicion, a.delivery.ID)
+	}
+	if o.hold.After(r.hold) && t.Account == r.plan.target.Account {
+		r.hold = o.hold
+	}
+	r.note(a.result, o)
+	a.ruled <- o
+}
+
+// check asks the connector whether the target works, if it can tell; the answer comes to learn. It returns false if
+// the connector cannot.
+func (r *runner) check() bool {
+	checker, ok := r.plan.target.Connector.(connectors.Checker)
+	if !ok {
+		return false
+	}
+	if r.checking {
+		return true
+	}
+	r.checking = true
+	timeout, account := r.plan.target.Timeout, r.plan.target.Account
+	r.engine.running.Go(func() {
+		ctx, cancel := context.WithTimeout(r.pushes, timeout)
+		defer cancel()
+		r.checked <- checkup{account, safeCheck(ctx, checker)}
+	})
+	return true
+}
+
+func safeCheck(ctx context.Context, c connectors.Checker) (err error) {
+	defer recovered(&err, false)
+	return c.Check(ctx)
+}
+
+// learn takes the answer of a Check, for the denials that wait for it and for a probe.
+func (r *runner) learn(c checkup) {
+	r.checking = false
+	waiting := r.waiting
+	r.waiting = nil
+	said := c.says()
+	for _, a := range waiting {
+		switch {
+		case c.account != r.plan.target.Account:
+			r.rule(a, denialRetryNow)
+		case r.state.Pause.Active():
+			r.rule(a, denialPauses)
+		default:
+			r.convict(a, said)
+		}
+	}
+	switch {
+	case len(waiting) > 0 || !r.state.Pause.Active() || c.account != r.plan.target.Account:
+	case said == checkDenied:
+		r.change(probedInVain(r.state, oneLine(c.err.Error()), time.Now()))
+	default:
+		r.openProbe(said)
+	}
+}
+
+// says reads the answer: only an error of kind Denied confirms that the target takes nothing.
+func (c checkup) says() evidence {
+	switch e := connectors.Classify(c.err); {
+	case e == nil:
+		return checkPassed
+	case e.Kind == connectors.Denied:
+		return checkDenied
+	}
+	return checkSilent
+}
+
+// resume ends a pause.
+func (r *runner) resume(now time.Time, why string) {
+	since := r.state.Pause.Since
+	r.change(resumed(r.state, now))
+	r.probing = probing{}
+	r.lookAt = time.Time{}
+	r.log.Info("delivery.resumed", "reason", why, "paused", now.Sub(since).Round(time.Second))
+}
+
+// change takes over a new state of the target; it is saved before anything else is claimed.
+func (r *runner) change(s ledger.TargetState) {
+	r.state, r.unsaved = s, true
+}
+
+// note keeps what Status shows of an attempt.
+func (r *runner) note(res result, o outcome) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case res.err == nil:
+		r.seen.LastSuccess = res.ended
+	case o.kind != kindShutdown:
+		r.seen.LastFailure, r.seen.LastError = res.ended, join(o.reason, o.hint)
+	}
+}
+
+// publish shows the state of the target to Status.
+func (r *runner) publish() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	pause := r.state.Pause
+	r.seen.Paused, r.seen.Since, r.seen.Reason, r.seen.InFlight = pause.Active(), pause.Since, pause.Reason, r.inFlight
+	r.seen.NextProbe, r.seen.HeldUntil = pause.Until, time.Time{}
+	if pause.ByOperator {
+		r.seen.NextProbe = time.Time{}
+	}
+	if time.Now().Before(r.hold) {
+		r.seen.HeldUntil = r.hold
+	}
+}
