@@ -328,4 +328,3 @@ func (l *Ledger) Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Qu
 	}
 	return answer, nil
 }
-

@@ -1,0 +1,247 @@
+// This file holds the cases of what is kept beside conversations, and of retention.
+
+package ledgertest
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+var keepCases = map[string]func(*desk){
+	"configurations":      keepConfig,
+	"the state of target": keepTargetState,
+	"ready":               func(d *desk) { d.must(d.engine.Ready(d.Context())) },
+	"closed":              keepClosed,
+}
+
+func keepConfig(d *desk) {
+	if _, err := d.engine.Config(d.Context(), "h1"); !errors.Is(err, ledger.ErrNotFound) {
+		d.Fatalf("%v, want ErrNotFound", err)
+	}
+	d.must(d.engine.SaveConfig(d.Context(), "h1", []byte(`{"routes":[]}`)))
+	d.must(d.engine.SaveConfig(d.Context(), "h1", []byte(`{"routes":[]}`)))
+	d.reopen()
+	got, err := d.engine.Config(d.Context(), "h1")
+	d.must(err)
+	d.equal("snapshot", string(got), `{"routes":[]}`)
+}
+
+func keepTargetState(d *desk) {
+	got, err := d.engine.TargetState(d.Context(), "help")
+	d.must(err)
+	d.equal("state of an unknown target", got, ledger.TargetState{})
+	want := ledger.TargetState{
+		Account: "f00", Paused: 90 * time.Second,
+		Pause: ledger.Pause{Since: start, Until: start.Add(time.Minute), Reason: "401", ByOperator: true, Probes: 3},
+	}
+	d.must(d.engine.SaveTargetState(d.Context(), "help", want))
+	d.reopen()
+	got, err = d.engine.TargetState(d.Context(), "help")
+	d.must(err)
+	d.equal("state", got, want)
+	d.must(d.engine.SaveTargetState(d.Context(), "help", ledger.TargetState{Paused: time.Hour}))
+	got, err = d.engine.TargetState(d.Context(), "help")
+	d.must(err)
+	d.equal("state", got, ledger.TargetState{Paused: time.Hour})
+}
+
+func keepClosed(d *desk) {
+	d.must(d.engine.Close())
+	ctx := d.Context()
+	_, accept := d.engine.Accept(ctx, hook("c1", 5, "a"))
+	_, quarantine := d.engine.Quarantine(ctx, ledger.Unreadable{})
+	_, claim := d.engine.Claim(ctx, ledger.Claim{Target: "help", Limit: 1})
+	_, settle := d.engine.Settle(ctx, ledger.Settlement{})
+	_, config := d.engine.Config(ctx, "h")
+	_, state := d.engine.TargetState(ctx, "help")
+	_, conversation := d.engine.Conversation(ctx, "c1")
+	_, _, raw := d.engine.Raw(ctx, "c1", 1)
+	_, attempts := d.engine.Attempts(ctx, "c1", "help")
+	_, unreadable := d.engine.Unreadable(ctx, "q1")
+	_, stats := d.engine.Stats(ctx)
+	_, verify := d.engine.Verify(ctx)
+	for name, err := range map[string]error{
+		"Accept": accept, "Quarantine": quarantine, "Claim": claim, "Settle": settle, "Config": config, "TargetState": state,
+		"Conversation": conversation, "Raw": raw, "Attempts": attempts, "Unreadable": unreadable, "Stats": stats, "Verify": verify,
+		"Replay": d.engine.Replay(ctx, "c1", "help"), "SaveConfig": d.engine.SaveConfig(ctx, "h", nil),
+		"SaveTargetState": d.engine.SaveTargetState(ctx, "help", ledger.TargetState{}),
+		"Retain":          d.engine.Retain(ctx, time.Now()), "Ready": d.engine.Ready(ctx), "Close": d.engine.Close(),
+	} {
+		if !errors.Is(err, ledger.ErrClosed) {
+			d.Errorf("%s after Close: %v, want ErrClosed", name, err)
+		}
+	}
+	d.engine = d.open(d, d.dir, d.opts)
+}
+
+var retainCases = map[string]func(*desk){
+	"by age":                                 retainAges,
+	"what outlives the bodies":               retainIdentity,
+	"a conversation is forgotten in the end": retainForget,
+	"quarantine":                             retainQuarantine,
+	"nothing without limits":                 retainNothing,
+	"space is given back":                    retainSpace,
+	"no room":                                retainFull,
+}
+
+const day = 24 * time.Hour
+
+func keeping(o *Options) { o.Retention = ledger.Retention{Delivered: 30 * day, Dead: 90 * day} }
+
+// in returns the time so many days from now.
+func in(days int) time.Time { return time.Now().Add(time.Duration(days) * day) }
+
+// kept lists the conversations whose newest revision can be read.
+func (d *desk) kept() (ids []string) {
+	d.Helper()
+	for _, id := range []string{"delivered", "dead", "mixed", "pending", "leased", "unrouted"} {
+		_, err := d.engine.Conversation(d.Context(), id)
+		if err == nil {
+			ids = append(ids, id)
+		} else if !errors.Is(err, ledger.ErrNotFound) {
+			d.Fatal(err)
+		}
+	}
+	return ids
+}
+
+func retainAges(d *desk) {
+	d.reopen(keeping)
+	d.accept(to(hook("delivered", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	d.accept(to(hook("dead", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Dead, dead)
+	d.accept(to(hook("mixed", 5, "a"), "help", "crm"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	d.accept(to(hook("leased", 5, "a"), "help"), ledger.Accepted, 1)
+	d.claim("help")
+	d.accept(to(hook("pending", 5, "a"), "help"), ledger.Accepted, 1)
+	d.accept(hook("unrouted", 5, "a"), ledger.Unrouted, 1)
+	for _, step := range []struct {
+		days int
+		want []string
+	}{
+		{29, []string{"delivered", "dead", "mixed", "pending", "leased", "unrouted"}},
+		{31, []string{"dead", "mixed", "pending", "leased"}},
+		{91, []string{"mixed", "pending", "leased"}},
+		{5000, []string{"mixed", "pending", "leased"}},
+	} {
+		d.must(d.engine.Retain(d.Context(), in(step.days)))
+		d.equal(fmt.Sprintf("kept after %d days", step.days), d.kept(), step.want)
+		d.audit()
+	}
+	d.counts("help", ledger.Counts{Accepted: 5, Pending: 2, Delivered: 2, Dead: 1})
+	d.equal("dead deliveries", d.stats().Targets["help"].DeadRows, int64(0))
+}
+
+func retainIdentity(d *desk) {
+	d.reopen(keeping)
+	d.accept(to(hook("c1", 5, "a", "b"), "help", "crm"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered, func(s *ledger.Settlement) { s.Attempt = &ledger.Attempt{At: start, Kind: "ok"} })
+	d.settle(d.claim("crm"), ledger.Dead, dead)
+	d.must(d.engine.Retain(d.Context(), in(91)))
+	if _, _, err := d.engine.Raw(d.Context(), "c1", 1); !errors.Is(err, ledger.ErrNotFound) {
+		d.Fatalf("the body: %v, want ErrNotFound", err)
+	}
+	if err := d.engine.Replay(d.Context(), "c1", "crm"); !errors.Is(err, ledger.ErrNotFound) {
+		d.Fatalf("replay: %v, want ErrNotFound", err)
+	}
+	attempts, err := d.engine.Attempts(d.Context(), "c1", "help")
+	d.must(err)
+	d.equal("attempts", len(attempts), 0)
+	d.accept(to(hook("c1", 5, "a", "b"), "help"), ledger.Repeated, 1)
+	d.accept(to(hook("c1", 4, "a"), "help"), ledger.Stale, 1)
+	d.audit()
+	d.accept(to(hook("c1", 6, "a", "b", "c"), "help", "crm"), ledger.Revised, 2)
+	c := d.claim("help")
+	if c.Held != 1 || c.Receipt.ID != "tc1" {
+		d.Fatalf("claimed %+v, want the receipt", c)
+	}
+	d.equal("revision", d.claim("crm").Revision, 2)
+	d.counts("crm", ledger.Counts{Accepted: 2, Pending: 1, Superseded: 1})
+}
+
+func retainForget(d *desk) {
+	d.reopen(keeping)
+	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	d.must(d.engine.Retain(d.Context(), in(360)))
+	d.equal("conversations", d.stats().Conversations, int64(1))
+	d.must(d.engine.Retain(d.Context(), in(366)))
+	d.equal("conversations", d.stats().Conversations, int64(0))
+	d.counts("help", ledger.Counts{Accepted: 1, Delivered: 1})
+	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
+	d.counts("help", ledger.Counts{Accepted: 2, Pending: 1, Delivered: 1})
+}
+
+func retainQuarantine(d *desk) {
+	d.reopen(keeping)
+	u := ledger.Unreadable{Source: "shop", Raw: []byte("?"), ReceivedAt: time.Now()}
+	q, err := d.engine.Quarantine(d.Context(), u)
+	d.must(err)
+	d.must(d.engine.Retain(d.Context(), in(89)))
+	_, err = d.engine.Unreadable(d.Context(), q.ID)
+	d.must(err)
+	d.must(d.engine.Retain(d.Context(), in(91)))
+	if _, err = d.engine.Unreadable(d.Context(), q.ID); !errors.Is(err, ledger.ErrNotFound) {
+		d.Fatalf("%v, want ErrNotFound", err)
+	}
+	d.equal("quarantined", d.stats().Quarantined, int64(0))
+}
+
+func retainNothing(d *desk) {
+	d.accept(hook("unrouted", 5, "a"), ledger.Unrouted, 1)
+	d.must(d.engine.Retain(d.Context(), in(100000)))
+	d.equal("kept", d.kept(), []string{"unrouted"})
+}
+
+// bulk accepts n conversations with a body of 64 KiB that does not compress, and returns the first error.
+func (d *desk) bulk(n int) error {
+	random := rand.NewChaCha8([32]byte{1})
+	for i := range n {
+		h := hook(fmt.Sprint("bulk", i), 5, "a")
+		h.Raw = make([]byte, 64<<10)
+		_, _ = random.Read(h.Raw)
+		if _, err := d.engine.Accept(d.Context(), h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func retainSpace(d *desk) {
+	d.reopen(keeping)
+	d.must(d.bulk(120))
+	d.reopen()
+	full := d.stats().Bytes
+	d.must(d.engine.Retain(d.Context(), in(31)))
+	d.reopen()
+	if left := d.stats().Bytes; full < 7<<20 || left > full/3 {
+		d.Fatalf("%d bytes of %d are left after retention", left, full)
+	}
+}
+
+func retainFull(d *desk) {
+	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 2 << 20 })
+	if err := d.bulk(100); !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("%v, want ErrFull", err)
+	}
+	if _, err := d.engine.Quarantine(d.Context(), ledger.Unreadable{Source: "shop", Raw: make([]byte, 1<<20), ReceivedAt: start}); err != nil {
+		d.Logf("quarantine: %v", err) // a megabyte of zeros is small, it may fit
+	}
+	if err := d.bulk(100); !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("again: %v, want ErrFull", err)
+	}
+	// Repeats take no room.
+	before := d.stats()
+	if err := d.bulk(3); err != nil {
+		d.Fatalf("repeats: %v", err)
+	}
+	d.equal("conversations", d.stats().Conversations, before.Conversations)
+	d.must(d.engine.Retain(d.Context(), in(31)))
+	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
+}

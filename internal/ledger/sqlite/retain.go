@@ -1,0 +1,214 @@
+// This file forgets: bodies and attempts of conversations that are finished and old, then, much later, that they were
+// there, and it gives the space back. It works in small transactions, so that hooks never wait long for it.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+const (
+	retainBatch = 50  // conversations or quarantined hooks in one transaction
+	vacuumPages = 256 // pages given back in one transaction
+	keepPages   = 256 // free pages kept for the hooks to come
+)
+
+// Retain removes what has outlived its retention at now: bodies and attempts of conversations whose deliveries are all
+// finished, with their dead deliveries, and quarantined hooks. A conversation's age counts from its newest hook or from
+// the end of its last delivery, whichever is later. Pending deliveries and what they need stay whatever their age.
+//
+// What recognizes a conversation, and the receipts of its targets, stay for a year at least.
+func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
+	keep := l.options.Retention
+	steps := []func(context.Context) (more bool, err error){}
+	if keep.Delivered > 0 {
+		steps = append(steps, l.expire(now), l.forget(now.Add(-max(keep.Delivered, keep.Dead, identityAge))))
+	}
+	if keep.Dead > 0 {
+		steps = append(steps, l.dropQuarantine(now.Add(-keep.Dead)))
+	}
+	steps = append(steps, l.shrink())
+	for _, step := range steps {
+		for more := true; more; {
+			var err error
+			if more, err = step(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// aged is a place in an index over age: the last row that was looked at.
+type aged struct{ seenAt, number int64 }
+
+// page reads the next conversations that are old enough, from a reader. What is passed over, because something of it
+// is pending, is not looked at again in this run.
+func (l *Ledger) page(ctx context.Context, after *aged, query string, until time.Time) (numbers []int64, err error) {
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.users.Done()
+	rows, err := l.readers.QueryContext(ctx, query, micros(until), after.seenAt, after.number, retainBatch)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		err := rows.Scan(&after.seenAt, &after.number)
+		numbers = append(numbers, after.number)
+		return err
+	})
+	return numbers, err
+}
+
+// expire takes the bodies of the conversations of one page, and says whether there may be more pages.
+func (l *Ledger) expire(now time.Time) func(context.Context) (bool, error) {
+	after := &aged{}
+	return func(ctx context.Context) (bool, error) {
+		numbers, err := l.page(ctx, after, `SELECT seen_at, number FROM conversation
+			WHERE bodies = 1 AND seen_at <= ? AND (seen_at, number) > (?, ?) ORDER BY seen_at, number LIMIT ?`, now.Add(-l.options.Retention.Delivered))
+		if err != nil || len(numbers) == 0 {
+			return false, err
+		}
+		return true, l.write(ctx, func(t *tx) error {
+			for _, number := range numbers {
+				if err := t.expire(number, now); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// expire takes the bodies of one conversation, if they are old enough and nobody needs them.
+func (t *tx) expire(number int64, now time.Time) error {
+	keep := t.ledger.options.Retention
+	var seen int64
+	if err := t.row(`SELECT seen_at FROM conversation WHERE number = ?`, []any{number}, &seen); err != nil {
+		return err
+	}
+	rows, err := t.deliveries(number)
+	if err != nil || !expired(seen, rows, keep, now) {
+		return err
+	}
+	for _, r := range rows {
+		if r.state == ledger.Dead {
+			t.count(r.target, counts{deadRows: -1})
+		}
+	}
+	for _, statement := range []string{
+		`DELETE FROM body WHERE conversation = ?`,
+		`DELETE FROM attempt WHERE conversation = ?`,
+		`UPDATE conversation SET bodies = 0 WHERE number = ?`,
+	} {
+		if err := t.exec(statement, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expired tells whether the bodies of a conversation may go: seen in microseconds is when its newest hook came.
+func expired(seen int64, rows []*row, keep ledger.Retention, now time.Time) bool {
+	if seen > micros(now.Add(-keep.Delivered)) {
+		return false
+	}
+	for _, r := range rows {
+		age := keep.Delivered
+		switch r.state {
+		case ledger.Pending:
+			return false
+		case ledger.Dead:
+			if age = keep.Dead; age == 0 {
+				return false
+			}
+		case ledger.Delivered, ledger.Skipped, ledger.Superseded:
+		}
+		if r.settledAt > micros(now.Add(-age)) {
+			return false
+		}
+	}
+	return true
+}
+
+// forget removes conversations whose bodies are gone and that nothing has been heard of since until.
+func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
+	after := &aged{}
+	return func(ctx context.Context) (bool, error) {
+		numbers, err := l.page(ctx, after, `SELECT seen_at, number FROM conversation
+			WHERE bodies = 0 AND seen_at <= ? AND (seen_at, number) > (?, ?) ORDER BY seen_at, number LIMIT ?`, until)
+		if err != nil || len(numbers) == 0 {
+			return false, err
+		}
+		return true, l.write(ctx, func(t *tx) error {
+			for _, number := range numbers {
+				var gone int64
+				err := t.row(`SELECT count(*) FROM conversation WHERE number = ? AND bodies = 0 AND seen_at <= ?`, []any{number, micros(until)}, &gone)
+				if err != nil {
+					return err
+				}
+				if gone == 0 {
+					continue // a hook came meanwhile
+				}
+				t.add("conversations", -1)
+				if err := t.exec(`DELETE FROM delivery WHERE conversation = ?`, number); err != nil {
+					return err
+				}
+				if err := t.exec(`DELETE FROM conversation WHERE number = ?`, number); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+}
+
+// dropQuarantine removes quarantined hooks that came before until.
+func (l *Ledger) dropQuarantine(until time.Time) func(context.Context) (bool, error) {
+	return func(ctx context.Context) (more bool, err error) {
+		err = l.write(ctx, func(t *tx) error {
+			var ids []string
+			err := t.rows(`SELECT id FROM quarantine WHERE received_at <= ? ORDER BY received_at LIMIT ?`, []any{micros(until), retainBatch}, func(rows *sql.Rows) error {
+				var id string
+				err := rows.Scan(&id)
+				ids = append(ids, id)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+			for _, id := range ids {
+				if err := t.exec(`DELETE FROM quarantine WHERE id = ?`, id); err != nil {
+					return err
+				}
+				t.add("quarantined", -1)
+			}
+			more = len(ids) == retainBatch
+			return nil
+		})
+		return more, err
+	}
+}
+
+// shrink gives free pages back to the file system; the file gets shorter at the next checkpoint.
+func (l *Ledger) shrink() func(context.Context) (bool, error) {
+	return func(ctx context.Context) (more bool, err error) {
+		err = l.write(ctx, func(t *tx) error {
+			var free int64
+			if err := t.row(`SELECT freelist_count FROM pragma_freelist_count`, nil, &free); err != nil {
+				return err
+			}
+			if more = free > keepPages; !more {
+				return nil
+			}
+			return t.exec(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
+		})
+		return more, err
+	}
+}

@@ -1,0 +1,22 @@
+// This file runs the suite that every engine passes.
+
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/afterchat/afterchat/internal/ledger/ledgertest"
+)
+
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	ledgertest.Run(t, func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+		t.Helper()
+		l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
+	})
+}

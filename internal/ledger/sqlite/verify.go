@@ -1,0 +1,88 @@
+// This file audits: the file's integrity, the counters against the rows, the conservation law, and that nothing
+// pending lacks what it needs.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// audits are queries that answer with a target and what is wrong with it, and with nothing in a sound ledger.
+var audits = []string{
+	`SELECT target, printf('%d revisions were accepted, but %d are pending, %d delivered, %d dead, %d skipped and %d superseded',
+		accepted, pending, delivered, dead, skipped, superseded)
+		FROM counter WHERE accepted <> pending + delivered + dead + skipped + superseded`,
+	`SELECT target, printf('a counter is below 0: %d accepted, %d pending, %d delivered, %d dead, %d skipped, %d superseded, %d dead deliveries',
+		accepted, pending, delivered, dead, skipped, superseded, dead_rows)
+		FROM counter WHERE min(accepted, pending, delivered, dead, skipped, superseded, dead_rows) < 0`,
+	`SELECT c.target, printf('%d pending are counted, %d are there', c.pending, count(d.target))
+		FROM counter c LEFT JOIN delivery d ON d.target = c.target AND d.state = 0
+		GROUP BY c.target HAVING c.pending <> count(d.target)`,
+	`SELECT c.target, printf('%d dead deliveries are counted, %d are there', c.dead_rows, count(n.number))
+		FROM counter c LEFT JOIN delivery d ON d.target = c.target AND d.state = 2
+		LEFT JOIN conversation n ON n.number = d.conversation AND n.bodies = 1
+		GROUP BY c.target HAVING c.dead_rows <> count(n.number)`,
+	`SELECT target, printf('%d dead are counted, %d can be replayed', dead, dead_rows) FROM counter WHERE dead < dead_rows`,
+	`SELECT d.target, printf('%d deliveries are not counted', count(*)) FROM delivery d
+		WHERE d.target NOT IN (SELECT target FROM counter) GROUP BY d.target`,
+	`SELECT d.target, printf('a delivery has no conversation (number %d)', d.conversation) FROM delivery d
+		LEFT JOIN conversation n ON n.number = d.conversation WHERE n.number IS NULL`,
+	`SELECT d.target, printf('the delivery of %s waits for revision %d, whose body is missing', coalesce(n.id, d.conversation), d.want)
+		FROM delivery d LEFT JOIN conversation n ON n.number = d.conversation
+		LEFT JOIN body b ON b.conversation = d.conversation AND b.revision = d.want WHERE d.state = 0 AND b.revision IS NULL`,
+	`SELECT '', printf('a body of conversation number %d belongs to nothing', b.conversation) FROM body b
+		LEFT JOIN conversation n ON n.number = b.conversation WHERE n.number IS NULL OR n.bodies = 0`,
+	`SELECT '', printf('%d conversations are counted, %d are there', t.n, (SELECT count(*) FROM conversation))
+		FROM total t WHERE t.name = 'conversations' AND t.n <> (SELECT count(*) FROM conversation)`,
+	`SELECT '', printf('%d quarantined hooks are counted, %d are there', t.n, (SELECT count(*) FROM quarantine))
+		FROM total t WHERE t.name = 'quarantined' AND t.n <> (SELECT count(*) FROM quarantine)`,
+}
+
+// Verify looks for damage and for contradictions, and returns what it finds; nothing if all is well. It sees one moment
+// of the ledger and may run beside everything else. It reads the whole file.
+func (l *Ledger) Verify(ctx context.Context) (findings []ledger.Finding, err error) {
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.users.Done()
+	view, err := l.readers.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = view.Rollback() }()
+	rows, err := view.QueryContext(ctx, `PRAGMA integrity_check`)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var text string
+		err := rows.Scan(&text)
+		if text != "ok" {
+			findings = append(findings, ledger.Finding{Text: "the file is damaged: " + text})
+		}
+		return err
+	})
+	if err != nil {
+		return findings, fmt.Errorf("check the file's integrity: %w", err)
+	}
+	for _, audit := range audits {
+		rows, err := view.QueryContext(ctx, audit)
+		if err != nil {
+			return findings, err
+		}
+		err = each(rows, func(rows *sql.Rows) error {
+			var f ledger.Finding
+			err := rows.Scan(&f.Target, &f.Text)
+			findings = append(findings, f)
+			return err
+		})
+		if err != nil {
+			return findings, err
+		}
+	}
+	return findings, nil
+}
