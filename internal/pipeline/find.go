@@ -74,28 +74,38 @@ type group struct {
 	digits string
 }
 
-// groups splits a text into its runs of digits.
+// groups splits a text into its runs of digits. The digits of a blank as it stands in an address (%20) are none.
 func groups(s string) []group {
 	var all []group
 	var digits []byte
 	start := -1
+	end := func(at int) {
+		if start >= 0 {
+			all = append(all, group{span{start, at}, string(digits)})
+		}
+		start, digits = -1, digits[:0]
+	}
+	skip := 0
 	for i, r := range s {
-		d, ok := decimal(r)
-		if ok {
-			if start < 0 {
-				start = i
-			}
-			digits = append(digits, d)
+		if i < skip {
 			continue
 		}
-		if start >= 0 {
-			all = append(all, group{span{start, i}, string(digits)})
-			start, digits = -1, digits[:0]
+		if r == '%' && strings.HasPrefix(s[i:], "%20") {
+			end(i)
+			skip = i + len("%20")
+			continue
 		}
+		d, ok := decimal(r)
+		if !ok {
+			end(i)
+			continue
+		}
+		if start < 0 {
+			start = i
+		}
+		digits = append(digits, d)
 	}
-	if start >= 0 {
-		all = append(all, group{span{start, len(s)}, string(digits)})
-	}
+	end(len(s))
 	return all
 }
 
@@ -265,7 +275,7 @@ func isIBAN(number []byte) bool {
 	return rest == 1
 }
 
-// findIPs finds IPv4 and IPv6 addresses that stand alone, with or without a port. A masked address (192.0.2.x) is none.
+// findIPs finds IPv4 and IPv6 addresses that stand alone; a port after one stays. A masked address (192.0.2.x) is none.
 func findIPs(s string) []span {
 	var found []span
 	start := -1

@@ -102,7 +102,7 @@ func notCalls(s string, all []group) []bool {
 		if i >= 2 && isDate(s, all[i-2:i+1]) {
 			blocked[i-2], blocked[i-1], blocked[i] = true, true, true
 		}
-		if i >= 3 && isIPv4(s[all[i-3].from:g.to]) {
+		if i >= 3 && isIPv4(s[all[i-3].from:g.to]) && !continues(s, all[i-3:i+1], ".") {
 			blocked[i-3], blocked[i-2], blocked[i-1], blocked[i] = true, true, true, true
 		}
 	}
@@ -140,7 +140,7 @@ func isDate(s string, g []group) bool {
 
 // continues tells whether the same separator and another digit stand before or after the groups.
 func continues(s string, g []group, sep string) bool {
-	before, after := s[:g[0].from], s[g[2].to:]
+	before, after := s[:g[0].from], s[g[len(g)-1].to:]
 	if rest, ok := strings.CutPrefix(after, sep); ok && startsWithDigit(rest) {
 		return true
 	}

@@ -13,7 +13,7 @@ import (
 // lists them.
 func unknown(what, name string, known []string) (text, hint string) {
 	text = "unknown " + what + " " + quoted(name)
-	best, least := "", 1+len(name)/3
+	best, least := "", min(1+len(name)/3, len(name)-1)
 	for _, k := range known {
 		if d := distance(strings.ToLower(name), strings.ToLower(k)); d <= least && (best == "" || d < least) {
 			best, least = k, d

@@ -1,0 +1,193 @@
+// This file checks what a definition says as a whole: names that do not exist, routes that cannot match, required
+// fields without a sure value.
+
+package pipeline
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/afterchat/afterchat/internal/rule"
+)
+
+// at returns the path of something below p.
+func (p Path) at(steps ...any) Path { return append(slices.Clip(p), steps...) }
+
+// dotted returns the path as one writes it: custom_fields.22001, tags[2].
+func (p Path) dotted() string {
+	var b strings.Builder
+	for _, step := range p {
+		switch step := step.(type) {
+		case int:
+			fmt.Fprintf(&b, "[%d]", step)
+		default:
+			if b.Len() > 0 {
+				b.WriteByte('.')
+			}
+			fmt.Fprint(&b, step)
+		}
+	}
+	return b.String()
+}
+
+// below puts problems with relative paths below a path.
+func below(path Path, problems []Problem) []Problem {
+	for i := range problems {
+		problems[i].Path = path.at(problems[i].Path...)
+	}
+	return problems
+}
+
+func ruleProblems(path Path, problems []rule.Problem) []Problem {
+	var out []Problem
+	for _, p := range problems {
+		out = append(out, Problem{Path: path, Offset: p.Offset, Text: p.Text, Hint: p.Hint})
+	}
+	return out
+}
+
+// inFileOrder compares routes by their index; other parts keep the order in which they were checked.
+func inFileOrder(a, b Path) int {
+	index := func(p Path) (int, bool) {
+		if len(p) < 2 || p[0] != "routes" {
+			return 0, false
+		}
+		i, ok := p[1].(int)
+		return i, ok
+	}
+	i, iOK := index(a)
+	j, jOK := index(b)
+	if iOK && jOK {
+		return cmp.Compare(i, j)
+	}
+	return 0
+}
+
+// checkRoutes reports names of routes, sources and targets that cannot be right.
+func checkRoutes(d Definition, targets []Target, sources []string) []Problem {
+	var names []string
+	for _, t := range targets {
+		names = append(names, t.Name)
+	}
+	var problems []Problem
+	add := func(path Path, text, hint string) {
+		problems = append(problems, Problem{Path: path, Offset: -1, Text: text, Hint: hint})
+	}
+	first := map[string]int{}
+	for i, r := range d.Routes {
+		path := Path{"routes", i}
+		if j, ok := first[r.Name]; ok {
+			add(path.at("name"), fmt.Sprintf("route %d is called %q, too", j+1, r.Name), "give every route a name of its own")
+		} else {
+			first[r.Name] = i
+		}
+		for j, source := range r.From {
+			if !slices.Contains(sources, source) {
+				text, hint := unknown("source", source, sources)
+				add(path.at("from", j), text, hint)
+			}
+		}
+		if r.Hold < 0 {
+			add(path.at("hold"), "a hold cannot be negative", "")
+		}
+		if len(r.To) == 0 && !r.Final {
+			add(path, fmt.Sprintf("route %q has no target", r.Name), "name one in to:, or add final: true to send what matches nowhere")
+		}
+		seen := map[string]bool{}
+		for _, to := range r.To {
+			if !slices.Contains(names, to.Target) {
+				text, hint := unknown("target", to.Target, names)
+				add(path.at("to", to.Target), text, hint)
+			}
+			if seen[to.Target] {
+				add(path.at("to", to.Target), fmt.Sprintf("target %q stands here twice", to.Target), "two objects from one chat are two targets")
+			}
+			seen[to.Target] = true
+		}
+		if blocker := blockedBy(d.Routes[:i], r, sources); blocker != "" {
+			add(path, fmt.Sprintf("route %q never matches: %q above it is final and takes everything", r.Name, blocker), "move it up, or give that one a condition")
+		}
+	}
+	return problems
+}
+
+// blockedBy returns the name of a final route above r that leaves nothing of at least one source for r, if there is
+// one for every source that r takes.
+func blockedBy(above []Route, r Route, sources []string) string {
+	from := r.From
+	if len(from) == 0 {
+		from = sources
+	}
+	blocker := ""
+	for _, source := range from {
+		i := slices.IndexFunc(above, func(f Route) bool {
+			return f.Final && f.When == "" && (f.Empty || !r.Empty) && (len(f.From) == 0 || slices.Contains(f.From, source))
+		})
+		if i < 0 {
+			return ""
+		}
+		blocker = above[i].Name
+	}
+	return blocker
+}
+
+// checkRequired reports required fields that may end up without a value. Any set of the routes that name a target can
+// match, one alone, too, so each of them needs a sure value: its own, or else that of the default mapping.
+func (p *Pipeline) checkRequired(t Target, implicit bool) []Problem {
+	var problems []Problem
+	defaults := p.targets[t.Name].defaults
+	for _, f := range t.Fields {
+		if !f.Required {
+			continue
+		}
+		fallback := defaults.find(f.Name)
+		for i, r := range p.routes {
+			for _, to := range r.to {
+				if to.target != t.Name {
+					continue
+				}
+				path := Path{"routes", i, "to", t.Name}
+				if implicit {
+					path = Path{"targets", t.Name}
+				}
+				own := to.fields.find(f.Name)
+				switch {
+				case own != nil:
+					problems = append(problems, notSure(own, path.at(f.Name))...)
+				case fallback == nil:
+					problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required", f.Name), Hint: "map a value to it"})
+				case len(notSure(fallback, path)) > 0:
+					problems = append(problems, Problem{Path: path, Offset: -1,
+						Text: fmt.Sprintf("field %q is required, but the default mapping of it may be absent", f.Name), Hint: "map a value to it"})
+				}
+			}
+		}
+	}
+	return problems
+}
+
+// notSure reports a node that stands for a required value and may be absent.
+func notSure(n *node, path Path) []Problem {
+	name := path[len(path)-1]
+	switch {
+	case n.kind == null:
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be removed", name)}}
+	case n.kind == literal && n.value == "":
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be empty", name)}}
+	case n.kind == template && n.template.MayBeAbsent():
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
+			Hint: "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")"}}
+	}
+	return nil
+}
+
+func (m mapping) find(name string) *node {
+	for i := range slices.Backward(m.entries) {
+		if m.entries[i].name == name {
+			return &m.entries[i].node
+		}
+	}
+	return nil
+}

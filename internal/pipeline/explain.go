@@ -1,0 +1,135 @@
+// This file says why a conversation went where it went, for people: explain on the command line, the playground, and
+// tests of a configuration.
+
+package pipeline
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// Explanation is what the pipeline makes of one conversation. Nothing is sent.
+type Explanation struct {
+	Routes  []ExplainedRoute  `json:"routes"`  // all of them, in file order
+	Targets []ExplainedTarget `json:"targets"` // those that get a delivery
+}
+
+// ExplainedRoute is one route and whether it matches.
+type ExplainedRoute struct {
+	Name    string          `json:"name"`
+	Matched bool            `json:"matched"`
+	Why     string          `json:"why,omitempty"`   // why it did not match; "" if it did
+	Terms   []ExplainedTerm `json:"terms,omitempty"` // of when:
+	Targets []string        `json:"targets"`         // that it names
+	Error   string          `json:"error,omitempty"` // the condition could not be evaluated
+}
+
+// ExplainedTerm is one part of a condition between its top-level and / or.
+type ExplainedTerm struct {
+	Text   string           `json:"text"`  // as written
+	Value  string           `json:"value"` // true, false or absent
+	Holds  bool             `json:"holds"`
+	First  bool             `json:"first,omitempty"` // the first because of which the condition does not match
+	Inputs []ExplainedInput `json:"inputs,omitempty"`
+}
+
+// ExplainedInput is a field that a term reads.
+type ExplainedInput struct {
+	Name  string `json:"name"`
+	Value string `json:"value"` // as JSON, shortened; or absent
+}
+
+// ExplainedTarget is one delivery and what it would send.
+type ExplainedTarget struct {
+	Target  string         `json:"target"`
+	Routes  []string       `json:"routes"`
+	Hold    string         `json:"hold,omitempty"` // 5m0s
+	Fields  map[string]any `json:"fields,omitempty"`
+	Cut     []string       `json:"cut,omitempty"`
+	Dropped []string       `json:"dropped,omitempty"`
+	Error   string         `json:"error,omitempty"` // the delivery would be dead
+}
+
+// Explain routes and maps a conversation and says why.
+func (p *Pipeline) Explain(c *chat.Conversation) Explanation {
+	e := Explanation{Routes: []ExplainedRoute{}, Targets: []ExplainedTarget{}}
+	var matches []Match
+	empty, stop := isEmpty(c), ""
+	for _, r := range p.routes {
+		explained := ExplainedRoute{Name: r.Name, Targets: []string{}}
+		for _, to := range r.to {
+			explained.Targets = append(explained.Targets, to.target)
+		}
+		v, err := r.judge(c, empty)
+		if stop != "" {
+			v, err = afterStop, nil
+		}
+		explained.Why = r.why(v, c, stop)
+		switch {
+		case err != nil:
+			explained.Error = err.Error()
+		case v == matched:
+			explained.Matched = true
+			matches = p.add(matches, r)
+			if r.Final {
+				stop = r.Name
+			}
+		}
+		explained.Terms = r.terms(v, c)
+		e.Routes = append(e.Routes, explained)
+	}
+	for _, m := range matches {
+		e.Targets = append(e.Targets, p.explainTarget(c, m))
+	}
+	return e
+}
+
+func (r *route) why(v verdict, c *chat.Conversation, stop string) string {
+	switch v {
+	case otherFrom:
+		return fmt.Sprintf("source %s is not one of %s", c.Source, strings.Join(r.From, ", "))
+	case notWhen:
+		return "its condition does not hold"
+	case noContent:
+		return "nobody wrote anything, and the route is without empty: true"
+	case afterStop:
+		return fmt.Sprintf("route %q above it is final", stop)
+	case failed:
+		return "its condition could not be evaluated"
+	case matched:
+	}
+	return ""
+}
+
+// terms evaluates the parts of the condition, if it was one.
+func (r *route) terms(v verdict, c *chat.Conversation) []ExplainedTerm {
+	if r.when == nil || v == otherFrom || v == afterStop || v == noContent || len(r.problems) > 0 {
+		return nil
+	}
+	var terms []ExplainedTerm
+	for _, t := range r.when.Terms(c) {
+		term := ExplainedTerm{Text: t.Source, Value: t.Value, Holds: t.True, First: t.First}
+		for _, in := range t.Inputs {
+			term.Inputs = append(term.Inputs, ExplainedInput{Name: in.Name, Value: in.Value})
+		}
+		terms = append(terms, term)
+	}
+	return terms
+}
+
+func (p *Pipeline) explainTarget(c *chat.Conversation, m Match) ExplainedTarget {
+	e := ExplainedTarget{Target: m.Target, Routes: m.Routes}
+	if m.Hold > 0 {
+		e.Hold = m.Hold.Round(time.Second).String()
+	}
+	rendered, err := p.Map(c, m.Target, m.Routes)
+	if err != nil {
+		e.Error = err.Error()
+		return e
+	}
+	e.Fields, e.Cut, e.Dropped = rendered.Fields, rendered.Cut, rendered.Dropped
+	return e
+}
