@@ -6,7 +6,10 @@
 // Absent values are absent: a zero time, a nil number or flag, an empty string. They are never 0 and never 1970.
 package chat
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Outcome says how a conversation ended, from the vendor's flags where it sent any, else from its messages.
 type Outcome string
@@ -166,16 +169,13 @@ func (c *Conversation) Normalize() {
 
 // Warn adds a warning once.
 func (c *Conversation) Warn(text string) {
-	for _, w := range c.Warnings {
-		if w == text {
-			return
-		}
+	if !slices.Contains(c.Warnings, text) {
+		c.Warnings = append(c.Warnings, text)
 	}
-	c.Warnings = append(c.Warnings, text)
 }
 
 // OutcomeOf decides the outcome: offline, then missed, then dropped, then completed by the vendor's flags; without
-// any of them set, from who wrote last.
+// any of them set, from who wrote.
 func OutcomeOf(f Flags, messages []Message) Outcome {
 	set := func(b *bool) bool { return b != nil && *b }
 	switch {
@@ -188,19 +188,15 @@ func OutcomeOf(f Flags, messages []Message) Outcome {
 	case set(f.Completed):
 		return Completed
 	}
-	var visitor, agent, answered bool
+	var visitor, agent bool
 	for _, m := range messages {
-		switch m.Role {
-		case Visitor:
-			visitor, answered = true, false
-		case Agent:
-			agent, answered = true, true
-		}
+		visitor = visitor || m.Role == Visitor
+		agent = agent || m.Role == Agent
 	}
 	switch {
-	case visitor && agent && answered:
+	case visitor && agent:
 		return Completed
-	case visitor && !agent:
+	case visitor:
 		return Missed
 	}
 	return Unknown

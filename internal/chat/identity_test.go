@@ -199,7 +199,7 @@ func TestOutcomeOf(t *testing.T) {
 		{"agent first", chat.Flags{}, []chat.Message{agent, visitor, agent, system}, chat.Completed},
 		{"not answered", chat.Flags{}, []chat.Message{visitor, system}, chat.Missed},
 		{"answered by a bot alone", chat.Flags{}, []chat.Message{bot, visitor, bot}, chat.Missed},
-		{"the last one not answered", chat.Flags{}, []chat.Message{visitor, agent, visitor}, chat.Unknown},
+		{"thanked after the answer", chat.Flags{}, []chat.Message{visitor, agent, visitor}, chat.Completed},
 		{"agent alone", chat.Flags{}, []chat.Message{agent}, chat.Unknown},
 		{"roles unknown", chat.Flags{}, []chat.Message{unknown, unknown}, chat.Unknown},
 	} {

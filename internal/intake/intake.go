@@ -30,9 +30,9 @@ type Ledger interface {
 	Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Quarantined, error)
 }
 
-// Planner says which targets get a conversation. It is pure, fast, and never fails: a route that cannot be decided is
-// part of the plan.
-type Planner func(c *chat.Conversation) ledger.Plan
+// Planner says which targets get a conversation. It is pure and fast. An error means that a route could not be decided,
+// which is never "no match": the hook goes to quarantine, where a person sees it.
+type Planner func(c *chat.Conversation) (ledger.Plan, error)
 
 // Source is one source, ready to answer.
 type Source struct {
@@ -148,16 +148,17 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 	conversation := decoded.Conversation
 	conversation.Source, conversation.Brand, conversation.ReceivedAt = src.Name, src.Brand, hook.ReceivedAt
 	conversation.Normalize()
+	conversation.Revision = 1
+	plan, err := h.Plan(&conversation)
+	if err != nil {
+		return h.quarantine(c, src, hook, "it cannot be routed: "+err.Error())
+	}
 	ctx, cancel := h.commitContext(c)
 	defer cancel()
 	acceptance, err := h.Ledger.Accept(ctx, ledger.Hook{
 		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
-		Plan: func(id string, revision int) ledger.Plan {
-			planned := conversation
-			planned.ID, planned.Revision = id, revision
-			return h.Plan(&planned)
-		},
+		Plan: func(id string, revision int) ledger.Plan { return h.planAs(conversation, id, revision, plan) },
 	})
 	if err != nil {
 		return h.unavailable(c, src, err)
@@ -169,6 +170,21 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 		"revision", acceptance.Revision, "targets", strings.Join(acceptance.Targets, ","),
 		"bytes", len(hook.Body), "ms", milliseconds(time.Since(hook.ReceivedAt)))
 	return h.ok(c, src, hook, string(acceptance.Result), answerOK)
+}
+
+// planAs returns the plan for the id and revision that the ledger found: first unless they are not what first was
+// made for.
+func (h *Handler) planAs(c chat.Conversation, id string, revision int, first ledger.Plan) ledger.Plan {
+	if c.ID == id && c.Revision == revision {
+		return first
+	}
+	c.ID, c.Revision = id, revision
+	plan, err := h.Plan(&c)
+	if err != nil {
+		h.Logger.Error("routing a revision failed, it goes where the first would", "conversation", id, "revision", revision, "error", err)
+		return first
+	}
+	return plan
 }
 
 func (h *Handler) quarantine(c echo.Context, src *Source, hook source.Hook, reason string) error {
