@@ -5,6 +5,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"strconv"
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/pipeline"
@@ -55,10 +56,14 @@ func (l *loader) compile() {
 		}
 		targets = append(targets, made)
 	}
+	if len(d.Routes)+len(targets) == 0 {
+		return // it was reported that there are no targets
+	}
 	compiled, problems := pipeline.Compile(*d, targets, l.sourceNames())
 	for _, p := range problems {
-		if !l.follows(p.Path) {
-			l.add(l.locate(p), p.Hint, "%s", p.Text)
+		at, broken := l.locate(p)
+		if !broken && !l.follows(p.Path) {
+			l.add(at, p.Hint, "%s", p.Text)
 		}
 	}
 	l.config.Pipeline = compiled
@@ -93,30 +98,33 @@ func (l *loader) follows(path pipeline.Path) bool {
 	return false
 }
 
-// locate finds the place of a problem: inside the text if it has an offset, else the key.
-func (l *loader) locate(p pipeline.Problem) span {
+// locate finds the place of a problem: inside the text if it has an offset; the key if the problem names it or the
+// value is a mapping; else the value. broken tells that something in that value was not readable, so that the problem
+// only follows from it.
+func (l *loader) locate(p pipeline.Problem) (at span, broken bool) {
 	path := p.Path
 	if len(path) > 1 && path[0] == "defaults" {
 		path = pipeline.Path{"targets", path[1]}
 	}
-	n, at := l.root, span{l.root.at.from, l.root.at.from + 1}
-	whole := true
+	n, key, whole := l.root, (*node)(nil), true
+	last := ""
 	for _, step := range path {
-		key, next := n.step(step)
+		k, next := n.step(step)
 		if next == nil {
 			whole = false
 			break
 		}
-		if n = next; key != nil {
-			at = key.at
-		} else {
-			at = n.at
-		}
+		n, key = next, k
+		last, _ = step.(string)
 	}
-	if p.Offset < 0 || !whole || n.kind != scalarKind {
-		return at
+	names := key != nil && last != "" && strings.Contains(p.Text, strconv.Quote(last))
+	switch {
+	case whole && p.Offset >= 0 && n.kind == scalarKind:
+		return l.file.inside(n, p.Offset, wordLength(n.text, p.Offset)), n.broken
+	case key != nil && (names || !whole || n.kind == mappingKind || n.isNull()):
+		return key.at, n.broken
 	}
-	return l.file.inside(n, p.Offset, wordLength(n.text, p.Offset))
+	return n.at, n.broken
 }
 
 // step goes one step of a path: into a mapping, into a list, or to a name in the short forms "to: help" and
@@ -143,12 +151,18 @@ func (n *node) step(step any) (key, value *node) {
 	return nil, nil
 }
 
-// wordLength returns how long the word at an offset is, at least 1.
+// wordLength returns how long the word or the text in quotes at an offset is, at least 1.
 func wordLength(text string, offset int) int {
 	if offset >= len(text) {
 		return 1
 	}
 	rest := text[offset:]
+	if rest[0] == '"' || rest[0] == '\'' {
+		if end := strings.IndexByte(rest[1:], rest[0]); end >= 0 {
+			return end + 2
+		}
+		return 1
+	}
 	n := strings.IndexFunc(rest, func(r rune) bool {
 		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
 	})

@@ -88,7 +88,7 @@ func (r *report) typed(n *node) pipeline.Tree {
 		return n.text == "true" || n.text == "True" || n.text == "TRUE"
 	case "!!int", "!!float":
 		if !jsonNumber.MatchString(n.text) {
-			r.add(n.at, "put quotes around it if it is text", "YAML reads %s as a number that looks otherwise, or as none that JSON has", n.shown())
+			r.add(n.at, "put quotes around it if it is text", "%s is a number to YAML, but not as it is written here", n.shown())
 			return nil
 		}
 		return number(n.text)

@@ -55,7 +55,7 @@ func parseDuration(text string) (time.Duration, error) {
 func formatDuration(d time.Duration) string {
 	switch {
 	case d == 0:
-		return "0"
+		return "0s"
 	case d%(24*time.Hour) == 0 && d > 3*24*time.Hour:
 		return fmt.Sprintf("%dd", d/(24*time.Hour))
 	case d%time.Hour == 0:

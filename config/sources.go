@@ -225,7 +225,7 @@ func (l *loader) server() {
 	l.address(server.valueOrNil("listen"), c.Server.Listen)
 	l.address(admin.valueOrNil("listen"), c.Admin.Listen)
 	l.networks(server.valueOrNil("trusted_proxies"), c.Server.TrustedProxies)
-	if n := admin.valueOrNil("listen"); n != nil && c.Admin.Listen == c.Server.Listen {
+	if n := admin.valueOrNil("listen"); n != nil && c.Admin.Listen == c.Server.Listen && !strings.HasSuffix(c.Admin.Listen, ":0") {
 		l.add(n.at, "hooks come from the internet, metrics and console must not be there", "admin and server listen on the same address")
 	}
 	if c.Server.MaxInFlight < c.Server.MaxBody {

@@ -39,6 +39,7 @@ type node struct {
 	from    string // of a scalar that substitution changed: what stands in the file
 	items   []*node
 	entries []entry
+	broken  bool // something in it could not be read and was reported
 }
 
 // entry is one key of a mapping.
@@ -110,9 +111,12 @@ func (b *builder) build(y *yaml.Node, depth int) *node {
 	case yaml.SequenceNode:
 		n.kind = listKind
 		for _, item := range y.Content {
-			if child := b.build(item, depth+1); child != nil {
-				n.items = append(n.items, child)
+			child := b.build(item, depth+1)
+			if child == nil {
+				n.broken = true
+				continue
 			}
+			n.items = append(n.items, child)
 		}
 	default:
 		n.text = y.Value
@@ -185,14 +189,17 @@ func (b *builder) mapping(n *node, depth int) {
 		}
 		k := b.build(key, depth+1)
 		if k == nil {
+			n.broken = true
 			continue
 		}
 		if k.kind != scalarKind {
+			n.broken = true
 			b.add(k.at, braceHint(key), "a key must be text, but this is %s", k.kind)
 			continue
 		}
 		v := b.build(value, depth+1)
 		if v == nil {
+			n.broken = true
 			continue
 		}
 		if first := own[k.text]; first != nil {

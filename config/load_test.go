@@ -1,0 +1,459 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/jsonschema-go/jsonschema"
+	"gopkg.in/yaml.v3"
+
+	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/config/secret"
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/pipeline"
+)
+
+// smallest is the smallest useful file.
+const smallest = `version: 1
+sources: {shop: {type: smartsupp, secret: '${env.SHOP_SECRET}'}}
+targets: {log: {type: file, path: out.jsonl}}
+`
+
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	c, err := config.Parse("dir/afterchat.yaml", []byte(text), known(), environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestSmallestFileHasTheDefaults(t *testing.T) {
+	t.Parallel()
+	c := load(t, smallest)
+	want := config.Defaults()
+	for _, diff := range []string{
+		cmp.Diff(want.Server, c.Server), cmp.Diff(want.Admin, c.Admin), cmp.Diff(want.Ledger, c.Ledger),
+		cmp.Diff(want.Log, c.Log), cmp.Diff(want.Transcript, c.Transcript),
+		cmp.Diff(config.TargetDefaults(), c.Targets[0].TargetOptions),
+		cmp.Diff("/in/shop", c.Sources[0].Path), cmp.Diff("dir/afterchat.db", c.LedgerFile()), cmp.Diff("dir", c.Folder),
+	} {
+		if diff != "" {
+			t.Error(diff)
+		}
+	}
+}
+
+func TestDesignFileIsReadInFull(t *testing.T) {
+	t.Parallel()
+	c, err := config.Load("testdata/good/design.yaml", known(), environment())
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := c.Definition
+	want := pipeline.Definition{
+		Routes: []pipeline.Route{
+			{Name: "bad rating", When: "rating <= 2", To: []pipeline.RouteTarget{{
+				Target: "slack", Fields: pipeline.Mapping{{Key: "body", Value: pipeline.Mapping{
+					{Key: "text", Value: `:warning: ${brand}: ${rating}/5 from ${coalesce(visitor.name, "a visitor")}`},
+				}}},
+			}}},
+			{Name: "everything", To: []pipeline.RouteTarget{
+				{Target: "help", Redact: []string{"cards"}, Fields: pipeline.Mapping{
+					{Key: "subject", Value: `${outcome} chat with ${coalesce(visitor.name, visitor.email, "a visitor") | truncate(60)}`},
+					{Key: "tags", Value: []any{"chat", "${source}", "${brand}"}},
+					{Key: "custom_fields", Value: pipeline.Mapping{
+						{Key: "22001", Value: "${rating}"}, {Key: "22002", Value: "${first_response_seconds}"},
+					}},
+				}},
+				{Target: "log"},
+			}},
+			{
+				Name: "missed and offline", From: []string{"shop"}, Hold: 5 * time.Minute,
+				When: `outcome in ["missed", "offline"] and visitor.email != ""`,
+				To:   []pipeline.RouteTarget{{Target: "help", Fields: pipeline.Mapping{{Key: "priority", Value: "high"}}}},
+			},
+		},
+		Lookups:  map[string]map[string]any{"brand_id": {"acme": int64(360001234567), "globo": int64(360007654321)}},
+		Redact:   map[string]pipeline.Redaction{"cards": {Find: []pipeline.Find{{Name: "card"}, {Name: "iban"}}, Replace: "[removed]"}},
+		TimeZone: "Europe/Prague", Language: "en",
+		Defaults: map[string]pipeline.Tree{
+			"help": pipeline.Mapping{
+				{Key: "subject", Value: "${outcome} chat"}, {Key: "comment", Value: "${transcript.html}"},
+			},
+			"slack": pipeline.Mapping{{Key: "body", Value: "${conversation}"}},
+			"log":   pipeline.Mapping{{Key: "line", Value: "${conversation}"}},
+		},
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("definition (-want +got):\n%s", diff)
+	}
+	help := c.Targets[0].Settings.(*deskSettings)
+	if got := help.OAuth.ClientSecret.Reveal(); got != "desk-canary-secret-0123" {
+		t.Errorf("the file's line feed is not trimmed: %q", got)
+	}
+	if diff := cmp.Diff(config.Rate{Count: 400, Per: time.Minute}, c.Targets[0].Rate); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{filepath.Join("testdata", "good", "desk.secret")}, c.Files); diff != "" {
+		t.Error(diff)
+	}
+	wantTests := []config.Test{{
+		Name: "missed chat becomes an urgent ticket", Source: "shop", Sample: "samples/missed.json",
+		Expect: config.Expect{Routes: []string{"everything", "missed and offline"}, Fields: map[string]any{"help.priority": "high"}},
+	}}
+	if diff := cmp.Diff(wantTests, c.Tests); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestScalarsKeepTheirText(t *testing.T) {
+	t.Parallel()
+	c := load(t, `version: 1
+sources: {shop: {type: smartsupp, secret: '${env.SHOP_SECRET}', brand: 0123}}
+targets:
+  help: {type: desk, subdomain: 007, token: '${env.API_TOKEN}', brands: {a: 12}, limit: '${env.WORKERS}'}
+routes:
+  - to:
+      help:
+        phone: +420777123456
+        priority: null
+        tags: [0123, true, ~]
+        score: 1.5
+        custom_fields: {22001: 5, b: true, c: null, d: 3.10, e: 12345678901234567890, f: 2026-01-02, 0x10: 'x'}
+`)
+	want := pipeline.Mapping{
+		{Key: "phone", Value: "+420777123456"}, {Key: "priority", Value: nil}, {Key: "tags", Value: []any{"0123", "true", nil}},
+		{Key: "score", Value: 1.5},
+		{Key: "custom_fields", Value: pipeline.Mapping{
+			{Key: "22001", Value: int64(5)}, {Key: "b", Value: true}, {Key: "c", Value: nil}, {Key: "d", Value: json.Number("3.10")},
+			{Key: "e", Value: json.Number("12345678901234567890")}, {Key: "f", Value: "2026-01-02"}, {Key: "0x10", Value: "x"},
+		}},
+	}
+	if diff := cmp.Diff(want, c.Definition.Routes[0].To[0].Fields); diff != "" {
+		t.Error(diff)
+	}
+	if got := c.Sources[0].Brand; got != "0123" {
+		t.Errorf("brand %q", got)
+	}
+	if s := c.Targets[0].Settings.(*deskSettings); s.Subdomain != "007" || s.Limit != 7 || s.Brands["a"] != 12 {
+		t.Errorf("settings %+v", s)
+	}
+}
+
+func TestSubstitutionHappensOnceAndAfterParsing(t *testing.T) {
+	t.Parallel()
+	c := load(t, `version: 1
+sources: {shop: {type: smartsupp, secret: '${env.NESTED}-0123456789', basic: {user: '${env.INJECT}', password: '$${env.EMPTY}'}}}
+targets: {log: {type: file, path: '${env.UNSET_NAME ?? "fallback.jsonl"}'}}
+`)
+	if got := c.Sources[0].Secret[0].Reveal(); got != "${env.SHOP_SECRET}-0123456789" {
+		t.Errorf("a variable's value was read as an expression: %q", got)
+	}
+	if got := c.Sources[0].Basic.User; got != "x\ntype: file" {
+		t.Errorf("a variable's value was read as YAML: %q", got)
+	}
+	if got := c.Sources[0].Basic.Password.Reveal(); got != "${env.EMPTY}" {
+		t.Errorf("$${ is no literal: %q", got)
+	}
+}
+
+func TestAnchorsAndMergeKeys(t *testing.T) {
+	t.Parallel()
+	c := load(t, `version: 1
+x-common: &common {type: file, workers: 2, rate: 10/s}
+sources: {shop: {type: smartsupp, secret: &s '${env.SHOP_SECRET}'}, two: {type: smartsupp, secret: *s}}
+targets:
+  a: {<<: *common, path: a.jsonl}
+  b: {path: b.jsonl, <<: [*common, {timeout: 5s, rate: 1/s}], workers: 3}
+`)
+	if a := c.Targets[0]; a.Workers != 2 || a.Rate.Count != 10 || a.Timeout != 30*time.Second {
+		t.Errorf("a: %+v", a.TargetOptions)
+	}
+	if b := c.Targets[1]; b.Workers != 3 || b.Rate.Count != 10 || b.Timeout != 5*time.Second {
+		t.Errorf("b: %+v", b.TargetOptions)
+	}
+	if c.Sources[1].Secret[0].Reveal() != c.Sources[0].Secret[0].Reveal() {
+		t.Error("alias of a scalar")
+	}
+}
+
+func TestAccountChangesWithSettingsOnly(t *testing.T) {
+	t.Parallel()
+	account := func(target string) string {
+		return load(t, strings.Replace(smallest, "log: {type: file, path: out.jsonl}", target, 1)).Targets[0].Account
+	}
+	base := account(`help: {type: desk, subdomain: acme, token: one}`)
+	for target, same := range map[string]bool{
+		`other: {type: desk, subdomain: acme, token: one, workers: 9}`:           true,
+		`help: {type: desk, subdomain: acme, token: two}`:                        false,
+		`help: {type: desk, subdomain: acm, token: one}`:                         false,
+		`help: {type: desk, subdomain: acme, headers: {token: one}, token: one}`: false,
+	} {
+		if got := account(target) == base; got != same {
+			t.Errorf("%s: same account %t, want %t", target, got, same)
+		}
+	}
+	if strings.Contains(base, "one") || len(base) != 64 {
+		t.Errorf("account %q", base)
+	}
+}
+
+func TestMissingFileIsNoProblem(t *testing.T) {
+	t.Parallel()
+	if _, err := config.Load("testdata/none.yaml", known(), environment()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestHugeFileIsRefused(t *testing.T) {
+	t.Parallel()
+	text := smallest + "# " + strings.Repeat("x", 4<<20)
+	_, err := config.Parse("a.yaml", []byte(text), known(), environment())
+	if err == nil || !strings.Contains(err.Error(), "larger than 4 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFormats(t *testing.T) {
+	t.Parallel()
+	p := config.Problems{{File: "a,b:c.yaml", Line: 2, Column: 3, Text: "50% wrong", Hint: "right", Source: "\tx: y", Width: 1}}
+	for format, want := range map[string]string{
+		"text":   "a,b:c.yaml:2:3: 50% wrong\n    \tx: y\n    ^\n    hint: right\n",
+		"github": "::error file=a%2Cb%3Ac.yaml,line=2,col=3,endColumn=4::50%25 wrong%0Ahint: right\n",
+		"json": `[
+  {
+    "file": "a,b:c.yaml",
+    "line": 2,
+    "column": 3,
+    "text": "50% wrong",
+    "hint": "right",
+    "source": "\tx: y",
+    "width": 1
+  }
+]
+`,
+	} {
+		var b bytes.Buffer
+		if err := p.Write(&b, format); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, b.String()); diff != "" {
+			t.Errorf("%s: %s", format, diff)
+		}
+	}
+	if err := p.Write(&bytes.Buffer{}, "xml"); !errors.Is(err, config.ErrFormat) {
+		t.Errorf("got %v", err)
+	}
+	var b bytes.Buffer
+	if err := config.Problems(nil).Write(&b, "json"); err != nil || b.String() != "[]\n" {
+		t.Errorf("no problems: %q, %v", b.String(), err)
+	}
+}
+
+// TestLanguagesAreThoseOfTranscripts holds the schema and package chat together, which do not import each other.
+func TestLanguagesAreThoseOfTranscripts(t *testing.T) {
+	t.Parallel()
+	for _, language := range chat.Languages() {
+		load(t, smallest+"transcript: {language: "+language+"}\n")
+	}
+}
+
+func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
+		c, err := config.Load(name, known(), environment())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if err := c.WriteMasked(&out); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), canary) {
+			t.Errorf("%s: a secret is shown:\n%s", name, out.String())
+		}
+		// With something in place of the secrets it is the same configuration.
+		text := strings.ReplaceAll(out.String(), "'"+secret.Mask+"'", "https://example.com/0123456789")
+		text = strings.ReplaceAll(text, secret.Mask, "https://example.com/0123456789")
+		again, err := config.Parse(name, []byte(hookSecrets.Replace(text)), known(), environment())
+		if err != nil {
+			t.Errorf("%s does not load again: %v\n%s", name, err, text)
+			continue
+		}
+		ignore := cmpopts.IgnoreFields(pipeline.Definition{}, "Defaults")
+		if diff := cmp.Diff(c.Definition, again.Definition, ignore, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if diff := cmp.Diff(c.Server, again.Server, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// hookSecrets puts back what can stand in a path.
+var hookSecrets = strings.NewReplacer("secret: [https://example.com/0123456789]", "secret: [0123456789abcdef]",
+	"secret: ['https://example.com/0123456789']", "secret: [0123456789abcdef]")
+
+// instance reads YAML as JSON Schema sees it.
+func instance(t *testing.T, text []byte) (any, bool) {
+	t.Helper()
+	var v any
+	if err := yaml.NewDecoder(bytes.NewReader(text)).Decode(&v); err != nil {
+		return nil, false
+	}
+	return jsonKeys(v), true
+}
+
+// jsonKeys makes every key text.
+func jsonKeys(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = jsonKeys(v[k])
+		}
+		return v
+	case map[any]any:
+		out := make(map[string]any, len(v))
+		for k := range v {
+			out[fmt.Sprint(k)] = jsonKeys(v[k])
+		}
+		return out
+	case []any:
+		for i := range v {
+			v[i] = jsonKeys(v[i])
+		}
+	case time.Time:
+		return v.Format(time.DateOnly)
+	}
+	return v
+}
+
+func schema(t *testing.T) *jsonschema.Resolved {
+	t.Helper()
+	text, err := config.Schema(known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Resolve(&jsonschema.ResolveOptions{ValidateDefaults: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestGoodFilesFitTheSchema(t *testing.T) {
+	t.Parallel()
+	r := schema(t)
+	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, ok := instance(t, text)
+		if !ok {
+			t.Fatalf("%s is no YAML", name)
+		}
+		if err := r.Validate(v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestBadFilesAndTheSchema keeps a list of the bad files that only check can find; all others an editor shows too.
+func TestBadFilesAndTheSchema(t *testing.T) {
+	t.Parallel()
+	r := schema(t)
+	var passed []string
+	for _, name := range files(t, "testdata/bad/*.yaml") {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := instance(t, text); ok && r.Validate(v) == nil {
+			passed = append(passed, strings.TrimSuffix(filepath.Base(name), ".yaml"))
+		}
+	}
+	golden(t, "testdata/not-in-schema.txt", strings.Join(passed, "\n")+"\n")
+}
+
+func TestSchemaIsGolden(t *testing.T) {
+	t.Parallel()
+	text, err := config.Schema(config.Known{Targets: []connectors.Type{deskType()}, Sources: known().Sources})
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/schema.json", string(text)+"\n")
+}
+
+func TestSchemaRefusesCollidingSettings(t *testing.T) {
+	t.Parallel()
+	type settings struct {
+		Rate string `yaml:"rate" doc:"a rate"`
+	}
+	bad := connectors.Define("bad", connectors.Definition[settings]{
+		Doc: "x", Fields: func(settings) []connectors.Field { return nil },
+		Once: func(settings) connectors.Once { return connectors.OnceNone },
+		New:  func(settings, connectors.Env) (connectors.Connector, error) { return nil, errors.ErrUnsupported },
+	})
+	if _, err := config.Schema(config.Known{Targets: []connectors.Type{bad}}); err == nil {
+		t.Error("no error")
+	}
+}
+
+func TestDescribeIsGolden(t *testing.T) {
+	t.Parallel()
+	var b bytes.Buffer
+	if err := config.Describe(&b, deskType()); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "testdata/describe.txt", b.String())
+}
+
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "examples/*.yaml"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(text)
+		}
+	}
+	env := environment()
+	env.ReadFile = func(string) ([]byte, error) { return []byte("file-canary-0123456789"), nil }
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := config.Parse("a.yaml", text, known(), env)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("config %v, error %v", c, err)
+		}
+		problems, _ := errors.AsType[config.Problems](err)
+		for _, p := range problems {
+			if p.Line < 1 || p.Column < 1 || p.Width < 1 || p.Text == "" {
+				t.Fatalf("problem without a place: %+v", p)
+			}
+		}
+		if err := problems.Write(&bytes.Buffer{}, "text"); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
