@@ -48,7 +48,7 @@ func Define[S any](name string, d Definition[S]) Type {
 	}
 	return Type{
 		name: name, doc: d.Doc, mapping: d.Mapping,
-		settings: func() any { s := d.Defaults; return &s },
+		settings: func() any { s := clone(reflect.ValueOf(d.Defaults)).Interface().(S); return &s },
 		fields:   func(s any) []Field { return d.Fields(*s.(*S)) },
 		once:     func(s any) Once { return d.Once(*s.(*S)) },
 		open:     func(s any, env Env) (Connector, error) { return d.New(*s.(*S), env) },

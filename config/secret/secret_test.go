@@ -25,6 +25,8 @@ type holder struct {
 	inner  struct{ deep []secret.String }
 }
 
+type document struct{ Token secret.String }
+
 func newHolder() holder {
 	h := holder{Open: secret.New(canary), closed: secret.New(canary)}
 	h.inner.deep = []secret.String{secret.New(canary)}
@@ -44,7 +46,7 @@ func TestNeverPrints(t *testing.T) {
 		}
 	}
 	for name, marshal := range map[string]func(any) ([]byte, error){"json": json.Marshal, "xml": xml.Marshal} {
-		text, err := marshal(struct{ Token secret.String }{s})
+		text, err := marshal(document{s})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
