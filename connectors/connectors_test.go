@@ -142,6 +142,12 @@ func TestDefine(t *testing.T) {
 	if typ.Settings().(*settings).Name != "default" {
 		t.Error("a change of settings changed the defaults")
 	}
+}
+
+func TestOpenAndValidate(t *testing.T) {
+	t.Parallel()
+	typ := connectors.Define("sink", definition())
+	s := &settings{Name: "own"}
 	c, err := typ.Open(s, connectors.Env{Target: "my-"})
 	if err != nil {
 		t.Fatal(err)

@@ -103,7 +103,7 @@ func walkSecrets(t *testing.T, v reflect.Value, path string) {
 	if !v.IsValid() || !v.CanInterface() {
 		return
 	}
-	if held, ok := v.Interface().(interface{ Reveal() string }); ok && v.Kind() != reflect.Pointer {
+	if held, ok := reflect.TypeAssert[interface{ Reveal() string }](v); ok && v.Kind() != reflect.Pointer {
 		if text := held.Reveal(); text != "" && !strings.Contains(text, Canary) {
 			t.Errorf("the secret %s does not hold connectortest.Canary", path)
 		}

@@ -165,26 +165,8 @@ type flawed struct {
 func (c *flawed) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
 	title, _ := rec.Fields["title"].(string)
 	id := rec.Prior.ID
-	switch c.flaw {
-	case "changes the fields":
-		rec.Fields["title"] = "changed"
-	case "random bytes":
-		title += fmt.Sprint(rand.Int())
-	case "never updates":
-		id = ""
-	case "logs the token":
-		c.env.Logger.Debug("pushing", "token", connectortest.Canary)
-	case "creates two":
-		_, _, _ = c.call(ctx, http.MethodPost, "/objects/"+rec.Object+"-twin", title)
-	case "pushes one by one, badly":
-		c.count++
-		if c.count > 1 {
-			return connectors.Receipt{}, errors.New("busy")
-		}
-	case "rejects an ended context":
-		if ctx.Err() != nil {
-			return connectors.Receipt{}, &connectors.Error{Kind: connectors.Rejected, Err: errors.New("ended")}
-		}
+	if err := c.spoil(ctx, rec, &id, &title); err != nil {
+		return connectors.Receipt{}, err
 	}
 	if rec.Uncertain && id == "" && c.flaw != "does not look" {
 		status, body, err := c.call(ctx, http.MethodGet, "/objects?ref="+url.QueryEscape(rec.Object), "")
@@ -203,6 +185,32 @@ func (c *flawed) Push(ctx context.Context, rec connectors.Record) (connectors.Re
 		return connectors.Receipt{}, err
 	}
 	return connectors.Receipt{ID: rec.Object}, nil
+}
+
+// spoil makes the mistakes that happen before anything is sent.
+func (c *flawed) spoil(ctx context.Context, rec connectors.Record, id, title *string) error {
+	switch c.flaw {
+	case "changes the fields":
+		rec.Fields["title"] = "changed"
+	case "random bytes":
+		*title += fmt.Sprint(rand.Int())
+	case "never updates":
+		*id = ""
+	case "logs the token":
+		c.env.Logger.Debug("pushing", "token", connectortest.Canary)
+	case "creates two":
+		_, _, _ = c.call(ctx, http.MethodPost, "/objects/"+rec.Object+"-twin", *title)
+	case "pushes one by one, badly":
+		c.count++
+		if c.count > 1 {
+			return errors.New("busy")
+		}
+	case "rejects an ended context":
+		if ctx.Err() != nil {
+			return &connectors.Error{Kind: connectors.Rejected, Err: errors.New("ended")}
+		}
+	}
+	return nil
 }
 
 func (c *flawed) Check(ctx context.Context) error {

@@ -6,6 +6,7 @@ package connectortest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -170,9 +171,7 @@ func AnswerAfter(status int, header http.Header, body string) Fault {
 
 func answer(r *http.Request, status int, header http.Header, body string) *http.Response {
 	rec := httptest.NewRecorder()
-	for name, values := range header {
-		rec.Header()[name] = values
-	}
+	maps.Copy(rec.Header(), header)
 	rec.WriteHeader(status)
 	_, _ = rec.WriteString(body)
 	a := rec.Result()

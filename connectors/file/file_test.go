@@ -232,8 +232,22 @@ func TestProcesses(t *testing.T) {
 		}
 		break
 	}
+	seen, files := count(t, path+"*")
+	for line, n := range seen {
+		if n != 1 {
+			t.Errorf("%.10q is there %d times", line, n)
+		}
+	}
+	if len(seen) != 3*perWriter {
+		t.Errorf("%d lines in %d files, want %d", len(seen), files, 3*perWriter)
+	}
+}
+
+// count reads every line of the files as JSON and tells how often each is there.
+func count(t *testing.T, pattern string) (map[string]int, int) {
+	t.Helper()
 	seen := map[string]int{}
-	files, err := filepath.Glob(path + "*")
+	files, err := filepath.Glob(pattern)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,14 +265,7 @@ func TestProcesses(t *testing.T) {
 		}
 		_ = f.Close()
 	}
-	for line, n := range seen {
-		if n != 1 {
-			t.Errorf("%.10q is there %d times", line, n)
-		}
-	}
-	if len(seen) != 3*perWriter {
-		t.Errorf("%d lines in %d files, want %d", len(seen), len(files), 3*perWriter)
-	}
+	return seen, len(files)
 }
 
 // TestLockIsAwaited pushes while somebody else holds the lock.

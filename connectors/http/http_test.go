@@ -484,7 +484,7 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			err := target.Type().Validate(settings(tt.change))
 			var got []string
-			if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the list itself is looked at
+			if joined, ok := err.(interface{ Unwrap() []error }); ok {
 				for _, e := range joined.Unwrap() {
 					if s, ok := errors.AsType[*connectors.SettingError](e); ok {
 						got = append(got, s.Key)

@@ -223,16 +223,20 @@ func (a *Auth) validate(report func(key, problem, hint string)) {
 	if a.Basic != nil && (a.Basic.User == "" || strings.Contains(a.Basic.User, ":")) {
 		report("auth.basic.user", "must not be empty or hold a colon", "")
 	}
-	if a.HMAC == nil {
+	a.HMAC.validate(report)
+}
+
+func (h *HMAC) validate(report func(key, problem, hint string)) {
+	if h == nil {
 		return
 	}
-	if _, err := signingKey(a.HMAC.Secret); err != nil {
+	if _, err := signingKey(h.Secret); err != nil {
 		report("auth.hmac.secret", err.Error(), "")
 	}
-	if h := a.HMAC.Header; h != "" && (!httpguts.ValidHeaderFieldName(h) || reserved(h)) {
-		report("auth.hmac.header", fmt.Sprintf("%q cannot be sent as a header", h), "")
+	if h.Header != "" && (!httpguts.ValidHeaderFieldName(h.Header) || reserved(h.Header)) {
+		report("auth.hmac.header", fmt.Sprintf("%q cannot be sent as a header", h.Header), "")
 	}
-	if a.HMAC.Header == "" && (a.HMAC.Encoding != "" || a.HMAC.Prefix != "") {
+	if h.Header == "" && (h.Encoding != "" || h.Prefix != "") {
 		report("auth.hmac.header", "is missing", "encoding and prefix are for a plain signature in a header of its own")
 	}
 }
