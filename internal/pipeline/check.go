@@ -159,8 +159,10 @@ func (p *Pipeline) checkRequired(t Target, implicit bool) []Problem {
 				case fallback == nil:
 					problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required", f.Name), Hint: "map a value to it"})
 				case len(notSure(fallback, path)) > 0:
-					problems = append(problems, Problem{Path: path, Offset: -1,
-						Text: fmt.Sprintf("field %q is required, but the default mapping of it may be absent", f.Name), Hint: "map a value to it"})
+					problems = append(problems, Problem{
+						Path: path, Offset: -1,
+						Text: fmt.Sprintf("field %q is required, but the default mapping of it may be absent", f.Name), Hint: "map a value to it",
+					})
 				}
 			}
 		}
@@ -177,8 +179,10 @@ func notSure(n *node, path Path) []Problem {
 	case n.kind == literal && n.value == "":
 		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be empty", name)}}
 	case n.kind == template && n.template.MayBeAbsent():
-		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
-			Hint: "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")"}}
+		return []Problem{{
+			Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
+			Hint: "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")",
+		}}
 	}
 	return nil
 }

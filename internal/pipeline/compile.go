@@ -91,6 +91,11 @@ func Open(snapshot []byte, targets []Target) (*Pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range targets {
+		for _, old := range t.Was {
+			d.renameTarget(old, t.Name)
+		}
+	}
 	p, _ := build(d, targets, false)
 	p.snapshot, p.hash = slices.Clone(snapshot), hash(snapshot)
 	return p, nil
@@ -139,8 +144,10 @@ func (p *Pipeline) buildStyle(d Definition) []Problem {
 	var problems []Problem
 	zone, err := time.LoadLocation(d.TimeZone)
 	if err != nil || d.TimeZone == "Local" { // the same transcript wherever it is rendered
-		problems = append(problems, Problem{Path: Path{"transcript", "time_zone"}, Offset: -1,
-			Text: "unknown time zone " + quoted(d.TimeZone), Hint: "names are those of the IANA database, such as Europe/Prague"})
+		problems = append(problems, Problem{
+			Path: Path{"transcript", "time_zone"}, Offset: -1,
+			Text: "unknown time zone " + quoted(d.TimeZone), Hint: "names are those of the IANA database, such as Europe/Prague",
+		})
 	}
 	if d.Language != "" && !slices.Contains(chat.Languages(), d.Language) {
 		text, hint := unknown("language", d.Language, chat.Languages())

@@ -18,8 +18,6 @@ import (
 	"github.com/afterchat/afterchat/internal/rule"
 )
 
-const htmlType = connectors.HTML
-
 // fit converts a value for a field, and cuts it if it is too long.
 func (r *renderer) fit(v any, f connectors.Field, path string) (any, bool, error) {
 	value, ok := convert(v, f.Type)
@@ -71,6 +69,10 @@ func (r *renderer) cut(s string, f connectors.Field, path string) string {
 func (r *renderer) fitList(items []any, f connectors.Field, path string) (any, bool, error) {
 	kept := make([]any, 0, len(items))
 	for i, item := range items {
+		if f.Limit > 0 && len(kept) == f.Limit {
+			r.out.Cut = append(r.out.Cut, cutItems(path, len(items), f.Limit))
+			break
+		}
 		value, ok, err := r.fit(escaped(item, itemField(f)), itemField(f), fmt.Sprintf("%s[%d]", path, i))
 		if err != nil {
 			return nil, false, err
@@ -79,14 +81,19 @@ func (r *renderer) fitList(items []any, f connectors.Field, path string) (any, b
 			kept = append(kept, value)
 		}
 	}
-	return r.cutList(kept, f, path), true, nil
+	return kept, true, nil
 }
 
+func cutItems(path string, items, limit int) string {
+	return fmt.Sprintf("%s: %d items, cut to %d", path, items, limit)
+}
+
+// cutList cuts the items of a list that was written out.
 func (r *renderer) cutList(items []any, f connectors.Field, path string) []any {
 	if f.Type != connectors.List || f.Limit <= 0 || len(items) <= f.Limit {
 		return items
 	}
-	r.out.Cut = append(r.out.Cut, fmt.Sprintf("%s: %d items, cut to %d", path, len(items), f.Limit))
+	r.out.Cut = append(r.out.Cut, cutItems(path, len(items), f.Limit))
 	return items[:f.Limit]
 }
 

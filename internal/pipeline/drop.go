@@ -50,7 +50,7 @@ func newDropPath(path string) (dropPath, *Problem) {
 	return steps, nil
 }
 
-// fieldNames returns the JSON names of a struct's fields by index, none for a type without fields.
+// fieldNames returns the JSON names of a struct's fields by index, none for a type that is one value, such as a time.
 func fieldNames(t reflect.Type) []string {
 	if t.Kind() != reflect.Struct {
 		return nil
@@ -58,6 +58,9 @@ func fieldNames(t reflect.Type) []string {
 	var names []string
 	for field := range t.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if name == "" {
+			return nil
+		}
 		names = append(names, name)
 	}
 	return names

@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,7 +136,7 @@ func (c compiler) text(src string, f connectors.Field, path Path) (node, []Probl
 	n.kind, n.template = template, compiled
 	n.transcript = strings.Contains(src, "transcript") || strings.Contains(src, "conversation")
 	if kind := connectors.FieldType(compiled.Kind()); !accepts(f.Type, kind) {
-		return n, []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("expected %s, but got %s", typeName(f), kind), Hint: conversionHint(f.Type, kind)}}
+		return n, []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("expected %s, but got %s", typeName(f), typeName(connectors.Field{Type: kind})), Hint: conversionHint(f.Type, kind)}}
 	}
 	return n, nil
 }
@@ -223,7 +224,9 @@ func typeName(f connectors.Field) string {
 }
 
 func typeOf(v any) string {
-	switch v.(type) {
+	switch v := v.(type) {
+	case int64, float64, json.Number:
+		return rule.FormatValue(v)
 	case bool:
 		return "true or false"
 	case string:
@@ -233,7 +236,7 @@ func typeOf(v any) string {
 	case map[string]any:
 		return "keys and values"
 	}
-	return "a number"
+	return fmt.Sprintf("a %T", v)
 }
 
 func fieldNamed(fields []connectors.Field, name string) (connectors.Field, bool) {

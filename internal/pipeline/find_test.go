@@ -200,16 +200,16 @@ func FuzzRedact(f *testing.F) {
 	})
 }
 
-// TestFindIsLinear reads 256 KiB of the worst texts that one can think of.
+// TestFindIsLinear reads 128 KiB of the worst texts that one can think of.
 func TestFindIsLinear(t *testing.T) {
 	t.Parallel()
 	for _, part := range []string{"1 ", "1", "11-", "a1", "DE89 ", "DE89", "@", "a@", "a@b.", "1.", ":", "1:", "(1) ", "+1", "::1 ", "%", "00 "} {
-		text := strings.Repeat(part, (256<<10)/len(part))
+		text := strings.Repeat(part, (128<<10)/len(part))
 		for _, b := range builtins() {
 			start := time.Now()
 			b.find(text)
-			if took := time.Since(start); took > 20*time.Second {
-				t.Errorf("%s took %v for 256 KiB of %q", b.name, took, part)
+			if took := time.Since(start); took > 10*time.Second {
+				t.Errorf("%s took %v for 128 KiB of %q", b.name, took, part)
 			}
 		}
 	}

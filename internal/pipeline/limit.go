@@ -134,8 +134,9 @@ func (c *htmlCutter) token(z *html.Tokenizer) bool {
 	case html.ErrorToken:
 		return false
 	case html.EndTagToken:
-		c.end(tagName(z))
-		return true
+		if c.end(tagName(z)) {
+			return true
+		}
 	case html.TextToken:
 		if len(raw) > free {
 			c.kept.WriteString(cutMarkupText(raw, free))
@@ -158,15 +159,15 @@ func (c *htmlCutter) token(z *html.Tokenizer) bool {
 	return true
 }
 
-// end closes the innermost element of that name and what was left open in it. There is room: it was kept free. An end
-// tag without a start tag is left out.
-func (c *htmlCutter) end(name string) {
+// end closes the innermost element of that name and what was left open in it, if there is one. There is room: it was
+// kept free.
+func (c *htmlCutter) end(name string) bool {
 	i := len(c.open) - 1
 	for i >= 0 && c.open[i] != name {
 		i--
 	}
 	if i < 0 {
-		return
+		return false
 	}
 	for len(c.open) > i {
 		last := len(c.open) - 1
@@ -175,6 +176,7 @@ func (c *htmlCutter) end(name string) {
 		c.closing -= len(tag)
 		c.open = c.open[:last]
 	}
+	return true
 }
 
 // endTags returns the end tags of everything that is open.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
@@ -52,6 +53,16 @@ type Rendered struct {
 	Dropped []string
 }
 
+// absent says why a field is absent, as far as that is known.
+func (r *Rendered) absent(field string) error {
+	for _, dropped := range r.Dropped {
+		if why, ok := strings.CutPrefix(dropped, field+": "); ok {
+			return fmt.Errorf("%w: %s", ErrAbsent, why)
+		}
+	}
+	return ErrAbsent
+}
+
 // Map renders c for a target as these routes say: the default mapping, then the keys of each route in the order of the
 // configuration. A key replaces the whole value, a null removes it. Without routes it is the default mapping alone.
 // An error is a *MappingError. c stays as it is.
@@ -69,8 +80,7 @@ func (p *Pipeline) Map(c *chat.Conversation, target string, routes []string) (Re
 	for _, e := range plan.entries {
 		value, ok, err := r.node(e.node, e.name)
 		if err != nil {
-			var field *MappingError
-			if errors.As(err, &field) {
+			if field, ok := errors.AsType[*MappingError](err); ok {
 				field.Target, field.Route = target, e.route
 			}
 			return Rendered{}, err
@@ -81,7 +91,7 @@ func (p *Pipeline) Map(c *chat.Conversation, target string, routes []string) (Re
 	}
 	for _, f := range t.Fields {
 		if v, ok := out.Fields[f.Name]; f.Required && (!ok || v == "") {
-			return Rendered{}, &MappingError{Target: target, Route: plan.routeOf(f.Name), Field: f.Name, Err: ErrAbsent}
+			return Rendered{}, &MappingError{Target: target, Route: plan.routeOf(f.Name), Field: f.Name, Err: out.absent(f.Name)}
 		}
 	}
 	return out, nil
@@ -195,7 +205,7 @@ func (r *renderer) node(n *node, path string) (value any, ok bool, err error) {
 
 func (r *renderer) template(n *node, path string) (any, bool, error) {
 	render := n.template.Render
-	if n.field.Type == htmlType {
+	if n.field.Type == connectors.HTML {
 		render = n.template.RenderHTML
 	}
 	value, err := render(r.chat)

@@ -68,6 +68,7 @@ type Find struct {
 // Target is what the pipeline knows of a target.
 type Target struct {
 	Name          string
+	Was           []string // earlier names, which snapshots may still have
 	Fields        []connectors.Field
 	IgnoreUpdates bool // on_update: ignore
 }
@@ -77,7 +78,7 @@ type Target struct {
 type Path []any
 
 // Problem is a mistake in a Definition. Offset is where in the text at Path, in bytes; config turns both into line:col.
-type Problem struct {
+type Problem struct { //nolint:errname // a finding, which is an error only where something has to be rendered all the same
 	Path   Path
 	Offset int // -1: the whole value
 	Text   string

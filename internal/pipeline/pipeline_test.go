@@ -145,8 +145,7 @@ func sameAsExplained(t *testing.T, p *Pipeline, c *chat.Conversation, e Explanat
 	t.Helper()
 	matches, err := p.Route(c)
 	if err != nil {
-		var failed *RouteError
-		if !errors.As(err, &failed) {
+		if _, ok := errors.AsType[*RouteError](err); !ok {
 			t.Errorf("Route gave a %T", err)
 		}
 		return

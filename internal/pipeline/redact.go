@@ -10,7 +10,9 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -151,8 +153,10 @@ func (r *redaction) check(d Redaction) []Problem {
 	}
 	for _, find := range r.free {
 		if len(find(r.replace)) > 0 {
-			return []Problem{{Path: Path{"replace"}, Offset: -1,
-				Text: "the replacement " + quoted(r.replace) + " would be found itself", Hint: "such as " + removed}}
+			return []Problem{{
+				Path: Path{"replace"}, Offset: -1,
+				Text: "the replacement " + quoted(r.replace) + " would be found itself", Hint: "choose another text",
+			}}
 		}
 	}
 	return nil
@@ -161,8 +165,12 @@ func (r *redaction) check(d Redaction) []Problem {
 func ownFinder(f Find) (finder, *Problem) {
 	re, err := regexp.Compile(f.Regex)
 	if err != nil {
-		text := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
-		return nil, &Problem{Text: "not a regular expression: " + text, Hint: "the syntax is RE2: no look-around, no back-references"}
+		offset := -1
+		text := err.Error()
+		if wrong, ok := errors.AsType[*syntax.Error](err); ok {
+			offset, text = strings.Index(f.Regex, wrong.Expr), wrong.Code.String()
+		}
+		return nil, &Problem{Offset: offset, Text: "not a regular expression: " + text, Hint: "the syntax is RE2: no look-around, no back-references"}
 	}
 	if re.MatchString("") {
 		return nil, &Problem{Offset: -1, Text: "the regular expression matches the empty text", Hint: "say what must be there, with + instead of *"}

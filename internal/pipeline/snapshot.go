@@ -199,6 +199,24 @@ func (d Definition) normal(targets []Target) Definition {
 	return d
 }
 
+// renameTarget gives a target the name that it has today, unless the definition has a target of that name, too.
+func (d Definition) renameTarget(old, name string) {
+	if has(d.Defaults, name) {
+		return
+	}
+	if tree, ok := d.Defaults[old]; ok {
+		d.Defaults[name] = tree
+		delete(d.Defaults, old)
+	}
+	for _, r := range d.Routes {
+		for i := range r.To {
+			if r.To[i].Target == old {
+				r.To[i].Target = name
+			}
+		}
+	}
+}
+
 // hash names a snapshot.
 func hash(snapshot []byte) string {
 	sum := sha256.Sum256(snapshot)
