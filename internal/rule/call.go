@@ -24,7 +24,7 @@ type param struct {
 // all of it, so a mistake in it shows at once.
 func parseSignature(s string) (params []param, result Kind) {
 	open, end := strings.IndexByte(s, '('), strings.LastIndexByte(s, ')')
-	for _, text := range strings.Split(s[open+1:end], ", ") {
+	for text := range strings.SplitSeq(s[open+1:end], ", ") {
 		name, word, _ := strings.Cut(text, " ")
 		p := param{name: name, optional: strings.HasSuffix(word, "?"), repeated: strings.HasSuffix(word, "...")}
 		p.kind = kindOf(strings.TrimRight(word, "?."))
@@ -66,36 +66,48 @@ func (c *checker) call(n *ast.CallNode) code {
 	if f.build != nil {
 		return f.build(c, n, args)
 	}
-	out := shape{kind: result, absent: f.partial, empty: f.empties == mayBeEmpty || f.empties == asFirst && args[0].shape.empty}
+	out := f.result(params, result, args)
+	do := f.do
+	if f.prepare != nil {
+		do = f.prepare(args)
+	}
+	return code{shape: out, do: func(r *run) any {
+		values, ok := r.arguments(params, args)
+		if !ok {
+			return nil
+		}
+		return do(r, values)
+	}}
+}
+
+// result is the type of a call with these arguments.
+func (f *function) result(params []param, kind Kind, args []code) shape {
+	out := shape{kind: kind, absent: f.partial, empty: f.empties == mayBeEmpty || f.empties == asFirst && args[0].shape.empty}
 	for i, a := range args {
-		loose := a.shape.isAny() && paramAt(params, i).kind != Any
-		out.absent = out.absent || a.shape.absent || loose
+		out.absent = out.absent || a.shape.absent || a.shape.isAny() && paramAt(params, i).kind != Any
 	}
 	if f.shape != nil {
 		out = f.shape(out, args)
 	}
-	return code{shape: out, do: func(r *run) any { return r.apply(f, params, args) }}
+	return out
 }
 
 func paramAt(params []param, i int) param { return params[min(i, len(params)-1)] }
 
-// apply calls a function. An argument that is absent or of the wrong type makes the result absent.
-func (r *run) apply(f *function, params []param, args []code) any {
+// arguments evaluates what a function gets. It is false if one is absent or of the wrong type: then there is no result.
+func (r *run) arguments(params []param, args []code) ([]any, bool) {
 	values := make([]any, len(args))
 	for i, a := range args {
 		v, ok := coerce(paramAt(params, i).kind, a.eval(r))
 		if !ok {
-			return nil
+			return nil, false
 		}
 		if s, isText := v.(string); isText && !r.spend(len(s)/32) {
-			return nil
+			return nil, false
 		}
 		values[i] = v
 	}
-	if r.over {
-		return nil
-	}
-	return f.do(r, values)
+	return values, !r.over
 }
 
 // coerce turns a value into what a parameter takes.
@@ -152,6 +164,9 @@ func (c *checker) method(n *ast.CallNode) code {
 }
 
 func (c *checker) unknownFunction(n *ast.IdentifierNode) code {
+	if n.Value == "env" || n.Value == "file" {
+		return c.settingsOnly(n)
+	}
 	if hint, ok := switchedOff[n.Value]; ok {
 		return c.fail(n, hint, "function %q is not available", n.Value)
 	}
@@ -249,7 +264,7 @@ func (c *checker) loop(n *ast.BuiltinNode) code {
 type items func(visit func(i int, item, v any) bool) bool
 
 func loopResult(name string, list, body shape) (func(*run, items) any, shape) {
-	truth := shape{kind: Boolean, absent: list.absent || body.absent || body.isAny()}
+	truth := shape{kind: Boolean, absent: list.unsure() || body.unsure()}
 	switch name {
 	case "any":
 		return anyOf, truth
@@ -264,18 +279,18 @@ func loopResult(name string, list, body shape) (func(*run, items) any, shape) {
 	case "findIndex":
 		return func(_ *run, each items) any { _, i := first(each); return i }, shape{kind: Integer, absent: true}
 	case "filter":
-		return filtered, list
+		return filtered, shape{kind: List, elem: list.elem, absent: list.unsure()}
 	case "map":
 		body.absent = false
-		return mapped, shape{kind: List, elem: &body, absent: list.absent}
+		return mapped, shape{kind: List, elem: &body, absent: list.unsure()}
 	case "count":
-		return counted, shape{kind: Integer, absent: list.absent}
+		return counted, shape{kind: Integer, absent: list.unsure()}
 	}
 	kind := Number
 	if body.kind == Integer {
 		kind = Integer
 	}
-	return summed, shape{kind: kind, absent: list.absent || body.isAny()}
+	return summed, shape{kind: kind, absent: list.unsure() || body.isAny()}
 }
 
 func anyOf(_ *run, each items) any {

@@ -5,6 +5,8 @@ package rule
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -59,16 +61,6 @@ func (c *checker) fail(n ast.Node, hint, format string, args ...any) code {
 
 func (c *checker) visit(n ast.Node) code {
 	switch n := n.(type) {
-	case *ast.NilNode:
-		return code{shape: anyShape, null: true, do: func(*run) any { return nil }}
-	case *ast.BoolNode:
-		return constant(n.Value, shape{kind: Boolean})
-	case *ast.IntegerNode:
-		return constant(int64(n.Value), shape{kind: Integer})
-	case *ast.FloatNode:
-		return constant(n.Value, shape{kind: Number})
-	case *ast.StringNode:
-		return constant(n.Value, shape{kind: Text, empty: n.Value == ""})
 	case *ast.IdentifierNode:
 		return c.identifier(n)
 	case *ast.UnaryNode:
@@ -98,12 +90,28 @@ func (c *checker) visit(n ast.Node) code {
 	case *ast.SequenceNode:
 		return c.fail(n, "write one expression", "\";\" is only for let")
 	}
+	return c.literal(n)
+}
+
+func (c *checker) literal(n ast.Node) code {
+	switch n := n.(type) {
+	case *ast.NilNode:
+		return code{shape: anyShape, null: true, do: func(*run) any { return nil }}
+	case *ast.BoolNode:
+		return constant(n.Value, shape{kind: Boolean})
+	case *ast.IntegerNode:
+		return constant(int64(n.Value), shape{kind: Integer})
+	case *ast.FloatNode:
+		return constant(n.Value, shape{kind: Number})
+	case *ast.StringNode:
+		return constant(n.Value, shape{kind: Text, empty: n.Value == ""})
+	}
 	return c.fail(n, "", "this cannot be used in an expression")
 }
 
 func (c *checker) identifier(n *ast.IdentifierNode) code {
-	for i := len(c.lets) - 1; i >= 0; i-- {
-		if v := c.lets[i]; v.name == n.Value {
+	for _, v := range slices.Backward(c.lets) {
+		if v.name == n.Value {
 			return code{shape: v.shape, do: func(r *run) any { return r.lets[v.slot] }}
 		}
 	}
@@ -117,7 +125,7 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 	}
 	switch {
 	case n.Value == "env" || n.Value == "file":
-		return c.fail(n, "routes see only the conversation, so that no secret can be sent to a target", "%q is for settings outside of routes", n.Value)
+		return c.settingsOnly(n)
 	case n.Value == "null":
 		return c.fail(n, "", `unknown field "null", did you mean "nil"?`)
 	case functionNamed(n.Value) != nil:
@@ -130,16 +138,20 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 	return c.fail(n, c.elsewhere(n.Value), "unknown field %q%s", n.Value, didYouMean(n.Value, names))
 }
 
-// elsewhere hints at a part of the conversation that has the name, or at missing quotes.
+func (c *checker) settingsOnly(n *ast.IdentifierNode) code {
+	return c.fail(n, "routes see only the conversation, so that no secret can be sent to a target", "%q is for settings outside of routes", n.Value)
+}
+
+// elsewhere hints at a part of the conversation that has the name.
 func (c *checker) elsewhere(name string) string {
-	for _, known := range Names() {
-		if strings.HasSuffix(known.Name, "."+name) {
-			return "write " + known.Name
-		}
-	}
 	if len(c.loops) > 0 {
 		if rec := c.loops[len(c.loops)-1].record; rec != nil && rec.fields[name] != nil {
 			return "write ." + name
+		}
+	}
+	for _, known := range Names() {
+		if strings.HasSuffix(known.Name, "."+name) {
+			return "write " + known.Name
 		}
 	}
 	return ""
@@ -152,8 +164,8 @@ func readField(from code, rec *record, f *field) code {
 		if v == nil {
 			return nil
 		}
-		if own, at := recordOf(v); own == rec {
-			return r.load(at.Field(f.index))
+		if at := reflect.ValueOf(v); at.Type() == rec.pointer {
+			return r.load(at.Elem().Field(f.index))
 		}
 		return r.member(v, f.name)
 	}}
@@ -243,7 +255,7 @@ func (c *checker) slice(n *ast.SliceNode) code {
 	}
 	from, to := bound(n.From), bound(n.To)
 	out := value.shape
-	out.absent = out.absent || from != nil && from.shape.absent || to != nil && to.shape.absent
+	out.absent = out.unsure() || from != nil && from.shape.unsure() || to != nil && to.shape.unsure()
 	out.empty, out.enum = true, nil
 	if out.kind == HTML {
 		out.kind = Text // a piece of markup is not safe

@@ -23,6 +23,8 @@ func asNumber(v any) (number, bool) {
 	switch v := v.(type) {
 	case int64:
 		return number{whole: true, i: v, f: float64(v)}, true
+	case int:
+		return number{whole: true, i: int64(v), f: float64(v)}, true
 	case float64:
 		return number{f: v}, finite(v) != nil
 	case json.Number:
@@ -142,12 +144,13 @@ func (r *run) in(x, where any) any {
 		if !isText {
 			return nil
 		}
-		if _, isMap := where.(map[string]any); !isMap {
-			if rec, _ := recordOf(where); rec == nil {
-				return nil
-			}
+		if _, isMap := where.(map[string]any); isMap {
+			return r.member(where, key) != nil
 		}
-		return r.member(where, key) != nil
+		if rec, _ := recordOf(where); rec == nil {
+			return nil
+		}
+		return !gone(r.member(where, key))
 	}
 	var found any = false
 	for _, item := range list {

@@ -1,5 +1,12 @@
+// Package rule is the language of routes: conditions and templates with ${ } in them, evaluated against a conversation.
+// Its syntax is a subset of expr's; names, types, functions and what is absent are its own, see README.md.
+//
+// Sources are parsed by expr, then checked and built by this package, never optimized and never run by expr's machine:
+// absent values, three-valued logic and the bounds on steps and text hold by construction. Everything here is pure:
+// a compiled condition or template is safe for concurrent use, does no I/O but to load a time zone, and does not change
+// the conversation.
+//
 // This file compiles and evaluates conditions: bare boolean expressions.
-
 package rule
 
 import (

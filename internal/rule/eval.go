@@ -15,12 +15,16 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// ErrTooCostly is returned when an expression needs more than the bounds allow: 2 million steps, or 4 MiB of text made.
+// ErrTooCostly is returned when an expression needs more than the bounds allow: 2 million steps, or 4 MiB of text and 16 times
+// the conversation's size.
 var ErrTooCostly = errors.New("expression is too costly: it needs more steps or makes more text than is allowed")
 
 const (
 	maxSteps = 2_000_000 // of one run
-	maxText  = 4 << 20   // bytes made in one run
+	maxText  = 4 << 20   // bytes made in one run, besides textPerByte
+	// textPerByte is what a long conversation may have more: its JSON, with its transcript in three forms, is several
+	// times its own size.
+	textPerByte = 16
 )
 
 // code is a checked expression.
@@ -55,6 +59,7 @@ type run struct {
 	lists      map[listKey][]any
 	steps      int
 	text       int
+	extended   bool // text was raised for a long conversation
 	over       bool
 }
 
@@ -92,12 +97,17 @@ func (r *run) spend(n int) bool {
 
 // produce takes n bytes of text from the budget and tells whether it lasts. It is asked before the text is made.
 func (r *run) produce(n int) bool {
-	if n < 0 || n > r.text {
-		r.over = true
-		return false
+	if n > r.text && !r.extended {
+		r.extended = true
+		plain := *r.chat
+		plain.Transcript = nil
+		r.text += textPerByte * len(jsonOf(&plain))
 	}
 	r.text -= n
-	return r.spend(n/64 + 1)
+	if n < 0 || r.text < 0 {
+		r.over = true
+	}
+	return !r.over
 }
 
 // load reads a field of the conversation. Zero times and nil pointers are absent; a nil list or map is an empty one.
@@ -117,7 +127,7 @@ func (r *run) load(v reflect.Value) any {
 	case reflect.Pointer:
 		return r.follow(v)
 	case reflect.Struct:
-		if at, ok := v.Interface().(time.Time); ok {
+		if at, ok := reflect.TypeAssert[time.Time](v); ok {
 			if at.IsZero() {
 				return nil
 			}
@@ -159,7 +169,7 @@ func (r *run) list(v reflect.Value) []any {
 	if v.Len() == 0 {
 		return []any{}
 	}
-	if own, ok := v.Interface().([]any); ok {
+	if own, ok := reflect.TypeAssert[[]any](v); ok {
 		return own
 	}
 	key := listKey{at: v.Pointer(), typ: v.Type()}
@@ -181,7 +191,7 @@ func (r *run) list(v reflect.Value) []any {
 }
 
 func (r *run) mapping(v reflect.Value) map[string]any {
-	if own, ok := v.Interface().(map[string]any); ok {
+	if own, ok := reflect.TypeAssert[map[string]any](v); ok {
 		if own == nil {
 			own = map[string]any{}
 		}
@@ -232,9 +242,11 @@ func (r *run) keysOf(v any) ([]string, bool) {
 	}
 	var keys []string
 	for _, f := range rec.order {
-		if value := r.load(at.Field(f.index)); value != nil && value != "" {
-			keys = append(keys, f.name)
+		value := r.load(at.Field(f.index))
+		if m, ok := value.(map[string]any); gone(value) || ok && len(m) == 0 {
+			continue
 		}
+		keys = append(keys, f.name)
 	}
 	return keys, true
 }
@@ -251,7 +263,17 @@ func item(list []any, i int64) any {
 }
 
 // gone tells whether coalesce passes over v: it is absent or "".
-func gone(v any) bool { return v == nil || v == "" || v == chat.HTML("") }
+func gone(v any) bool {
+	switch v := v.(type) {
+	case nil:
+		return true
+	case string:
+		return v == ""
+	case chat.HTML:
+		return v == ""
+	}
+	return false
+}
 
 // asText returns text, be it plain or HTML.
 func asText(v any) (string, bool) {

@@ -46,7 +46,8 @@ type function struct {
 	do      func(r *run, args []any) any
 	shape   func(out shape, args []code) shape                  // refines the type of the result
 	check   func(c *checker, n *ast.CallNode, args []code)      // looks at literal arguments
-	build   func(c *checker, n *ast.CallNode, args []code) code // instead of do
+	prepare func(args []code) func(r *run, args []any) any      // makes do when the literal arguments are known
+	build   func(c *checker, n *ast.CallNode, args []code) code // instead of all of it
 }
 
 func doc(signature, text, expr, result string) Function {
@@ -104,12 +105,18 @@ var switchedOff = map[string]string{
 
 // table is fixed; nothing writes to it.
 var table = []function{
-	{Function: doc("coalesce(values any...) any", `The first value that is neither absent nor "".`, `coalesce(visitor.phone, visitor.email, "unknown")`, "jana@example.com"),
-		nils: true, build: func(_ *checker, _ *ast.CallNode, args []code) code { return coalesce(args) }},
-	{Function: doc("lookup(table string, key any, default any?) any", "The value of a key in a table of lookups:, else the default, else absent.", `lookup("brand_id", brand, 0)`, "360001234567"),
-		build: buildLookup},
-	{Function: doc("mentions(where any, words string...) bool", "Whether messages, a list of texts or a text hold one of the words or phrases: whole words, in any case.", `mentions(messages, "refund", "money back")`, "true"),
-		check: checkMentions, do: mentions, shape: looseFirst},
+	{
+		Function: doc("coalesce(values any...) any", `The first value that is neither absent nor "".`, `coalesce(visitor.phone, visitor.email, "unknown")`, "jana@example.com"),
+		nils:     true, build: func(_ *checker, _ *ast.CallNode, args []code) code { return coalesce(args) },
+	},
+	{
+		Function: doc("lookup(table string, key any, default any?) any", "The value of a key in a table of lookups:, else the default, else absent.", `lookup("brand_id", brand, 0)`, "360001234567"),
+		build:    buildLookup,
+	},
+	{
+		Function: doc("mentions(where any, words string...) bool", "Whether messages, a list of texts or a text hold one of the words or phrases: whole words, in any case.", `mentions(messages, "refund", "money back")`, "true"),
+		check:    checkMentions, do: mentions, shape: looseFirst,
+	},
 	{Function: doc("any(list, condition) bool", "Whether the condition holds for at least one item. Inside, .name is a field of the item and # the item.", `any(messages, .role == "bot")`, "true"), loop: true},
 	{Function: doc("all(list, condition) bool", "Whether it holds for every item.", `all(agents, .name != "")`, "true"), loop: true},
 	{Function: doc("none(list, condition) bool", "Whether it holds for no item.", `none(messages, .text contains "invoice")`, "true"), loop: true},
@@ -120,38 +127,58 @@ var table = []function{
 	{Function: doc("map(list, value) list", "The value for each item; absent ones are left out.", `map(agents, .name) | join(", ")`, "Petr, Eva"), loop: true},
 	{Function: doc("count(list, condition) int", "How many items it holds for; without a condition, how many items are true.", `count(messages, .role == "visitor")`, "2"), loop: true},
 	{Function: doc("sum(list, value) number", "The sum of the values, or of the items.", `sum([1, 2, 3.5])`, "6.5"), loop: true},
-	{Function: doc("len(value any) int", "How many characters a text has, or items a list or a map.", `len(messages)`, "5"),
-		check: checkLen, do: length, shape: looseFirst},
-	{Function: doc("first(list list) any", "The first item.", `first(messages).role`, "bot"), partial: true, shape: itemShape,
-		do: func(_ *run, a []any) any { return item(a[0].([]any), 0) }},
-	{Function: doc("last(list list) any", "The last item.", `last(messages).role`, "visitor"), partial: true, shape: itemShape,
-		do: func(_ *run, a []any) any { return item(a[0].([]any), -1) }},
-	{Function: doc("keys(map map) list", "The keys of a map, sorted; of a part of the conversation, as declared.", `keys(visitor.vars) | join(", ")`, "order, plan, vip"),
-		do: keys, shape: func(out shape, _ []code) shape { out.elem = &shape{kind: Text, empty: true}; return out }},
+	{
+		Function: doc("len(value any) int", "How many characters a text has, or items a list or a map.", `len(messages)`, "5"),
+		check:    checkLen, do: length, shape: looseFirst,
+	},
+	{
+		Function: doc("first(list list) any", "The first item.", `first(messages).role`, "bot"), partial: true, shape: itemShape,
+		do: func(_ *run, a []any) any { return item(a[0].([]any), 0) },
+	},
+	{
+		Function: doc("last(list list) any", "The last item.", `last(messages).role`, "visitor"), partial: true, shape: itemShape,
+		do: func(_ *run, a []any) any { return item(a[0].([]any), -1) },
+	},
+	{
+		Function: doc("keys(map map) list", "The keys of a map, sorted; of a part of the conversation, as declared.", `keys(visitor.vars) | join(", ")`, "order, plan, vip"),
+		do:       keys, shape: func(out shape, _ []code) shape { out.elem = &shape{kind: Text, empty: true}; return out },
+	},
 	{Function: doc("values(map map) list", "The values of a map in the order of its keys.", `len(values(visitor.vars))`, "3"), do: values},
 	{Function: doc("join(list list, separator string?) string", "The items as one text; absent ones are left out.", `join(["a", "b"], "-")`, "a-b"), empties: mayBeEmpty, do: join},
-	{Function: doc("split(text string, separator string, limit int?) list", "The pieces of a text between separators, at most limit.", `split("a,b,c", ",")[1]`, "b"),
-		do: splitText, shape: func(out shape, _ []code) shape { out.elem = &shape{kind: Text, empty: true}; return out }},
+	{
+		Function: doc("split(text string, separator string, limit int?) list", "The pieces of a text between separators, at most limit.", `split("a,b,c", ",")[1]`, "b"),
+		do:       splitText, shape: func(out shape, _ []code) shape { out.elem = &shape{kind: Text, empty: true}; return out },
+	},
 	{Function: doc("trim(text string, characters string?) string", "The text without white space, or those characters, at both ends.", `trim("  Hello ")`, "Hello"), empties: mayBeEmpty, do: trim},
 	{Function: doc("lower(text string) string", "The text in lower case.", `lower("ACME")`, "acme"), empties: asFirst, do: lower},
 	{Function: doc("upper(text string) string", "The text in upper case.", `upper(language)`, "EN"), empties: asFirst, do: upper},
 	{Function: doc("replace(text string, old string, new string) string", "The text with every old replaced.", `replace("a-b", "-", "+")`, "a+b"), empties: mayBeEmpty, do: replace},
-	{Function: doc("truncate(text string, limit int) string", "At most limit characters; a longer text ends with …, which counts.", `truncate("A long question", 8)`, "A long …"),
-		empties: asFirst, check: checkLimit, do: truncate, shape: dynamicLimit},
-	{Function: doc("between(text string, before string, after string) string", "What stands between two marks, trimmed; absent unless both are there.", `between("Order #12345, please", "#", ",")`, "12345"),
-		partial: true, empties: mayBeEmpty, do: between},
+	{
+		Function: doc("truncate(text string, limit int) string", "At most limit characters; a longer text ends with …, which counts.", `truncate("A long question", 8)`, "A long …"),
+		empties:  asFirst, check: checkLimit, do: truncate, shape: dynamicLimit,
+	},
+	{
+		Function: doc("between(text string, before string, after string) string", "What stands between two marks, trimmed; absent unless both are there.", `between("Order #12345, please", "#", ",")`, "12345"),
+		partial:  true, empties: mayBeEmpty, do: between,
+	},
 	{Function: doc("slug(text string) string", "Lower-case letters and digits with single dashes between; accents of Latin letters are dropped.", `slug("Příliš žluťoučký kůň!")`, "prilis-zlutoucky-kun"), empties: mayBeEmpty, do: slug},
-	{Function: doc("plural(n number, one string, other string) string", "The one word for 1, else the other.", `plural(len(messages), "message", "messages")`, "messages"), empties: mayBeEmpty,
-		do: plural},
+	{
+		Function: doc("plural(n number, one string, other string) string", "The one word for 1, else the other.", `plural(len(messages), "message", "messages")`, "messages"), empties: mayBeEmpty,
+		do: plural,
+	},
 	{Function: doc("mask(text string, keep int?) string", "Stars for all but the last keep characters (4); of an e-mail address the first character and the domain stay.", `mask(visitor.email)`, "j***@example.com"), empties: asFirst, do: mask},
 	{Function: doc("sha256(text string) string", "The SHA-256 of the text in lower-case hexadecimal.", `sha256("abc")[0:8]`, "ba7816bf"), do: sha256Hex},
-	{Function: doc("phone(text string, country string?) string", "The telephone number as + and digits. A number without country prefix needs the country in two letters; absent if it is no number.", `phone("0171 123 4567", "DE")`, "+491711234567"),
-		partial: true, do: phone},
+	{
+		Function: doc("phone(text string, country string?) string", "The telephone number as + and digits. A number without country prefix needs the country in two letters; absent if it is no number.", `phone("0171 123 4567", "DE")`, "+491711234567"),
+		partial:  true, do: phone,
+	},
 	{Function: doc("html(text string) html", "The text escaped for HTML, as HTML.", `html("a < b")`, "a &lt; b"), empties: asFirst, do: toHTML},
 	{Function: doc("strip_html(text string) string", "The text without markup; paragraphs and breaks become line breaks.", `strip_html("<p>Hi <b>you</b></p>")`, "Hi you"), empties: mayBeEmpty, do: stripHTML},
 	{Function: doc("markdown(text string) string", "The text escaped for Markdown, so that it shows as written.", `markdown("*not bold*")`, `\*not bold\*`), empties: asFirst, do: markdown},
-	{Function: doc("date(when any, layout string?, zone string?) string", "A time, or RFC 3339 text, as text. The layout is written with YYYY MM DD HH mm ss and the like, or as in Go; the zone is an IANA name (UTC).", `date(started_at, "DD.MM.YYYY HH:mm", "Europe/Prague")`, "03.11.2026 10:00"),
-		partial: true, check: checkDate, do: date, shape: dateShape},
+	{
+		Function: doc("date(when any, layout string?, zone string?) string", "A time, or RFC 3339 text, as text. The layout is written with YYYY MM DD HH mm ss and the like, or as in Go; the zone is an IANA name (UTC).", `date(started_at, "DD.MM.YYYY HH:mm", "Europe/Prague")`, "03.11.2026 10:00"),
+		partial:  true, check: checkDate, prepare: date, shape: dateShape,
+	},
 	{Function: doc("round(x number, digits int?) number", "To the nearest number with so many digits after the point (0), halves away from zero.", `round(2.45, 1)`, "2.5"), do: round},
 	{Function: doc("floor(x number) number", "The next lower whole number.", `floor(2.7)`, "2"), do: floor},
 	{Function: doc("ceil(x number) number", "The next higher whole number.", `ceil(2.1)`, "3"), do: ceil},

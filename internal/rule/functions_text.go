@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -68,18 +69,16 @@ func join(r *run, a []any) any {
 		sep = a[1].(string)
 	}
 	var b strings.Builder
-	for i, v := range a[0].([]any) {
+	between := ""
+	for _, v := range a[0].([]any) {
 		text, ok := r.format(v)
-		if !ok || !r.produce(len(text)+len(sep)) {
+		if !ok || !r.spend(1) || !r.produce(len(text)+len(sep)) {
 			return nil
 		}
-		if v == nil {
-			continue
+		if v != nil {
+			b.WriteString(between + text)
+			between = sep
 		}
-		if b.Len() > 0 || i > 0 && b.Cap() > 0 {
-			b.WriteString(sep)
-		}
-		b.WriteString(text)
 	}
 	return b.String()
 }
@@ -158,21 +157,27 @@ func slug(r *run, a []any) any {
 	})
 }
 
-// accents pairs base letters with the Latin letters that carry an accent over them.
-var accents = map[string]string{
-	"a": "àáâãäåāăąǎạảấầẩẫậắằẳẵặ", "ae": "æ", "c": "çćĉċč", "d": "ďđð", "e": "èéêëēĕėęěẹẻẽếềểễệ", "g": "ĝğġģ", "h": "ĥħ",
-	"i": "ìíîïĩīĭįıǐỉị", "j": "ĵ", "k": "ķ", "l": "ĺļľŀł", "n": "ñńņňŋ", "o": "òóôõöøōŏőǒọỏốồổỗộớờởỡợơ", "oe": "œ",
-	"r": "ŕŗř", "s": "śŝşšș", "ss": "ß", "t": "ţťŧțþ", "u": "ùúûüũūŭůűųǔụủứừửữựư", "w": "ŵ", "y": "ýÿŷỳỵỷỹ", "z": "źżž",
-}
+// accents pairs Latin letters that carry an accent with their base letters.
+var accents = sync.OnceValue(func() map[rune]string {
+	out := map[rune]string{}
+	for base, letters := range map[string]string{
+		"a": "àáâãäåāăąǎạảấầẩẫậắằẳẵặ", "ae": "æ", "c": "çćĉċč", "d": "ďđð", "e": "èéêëēĕėęěẹẻẽếềểễệ", "g": "ĝğġģ", "h": "ĥħ",
+		"i": "ìíîïĩīĭįıǐỉị", "j": "ĵ", "k": "ķ", "l": "ĺļľŀł", "n": "ñńņňŋ", "o": "òóôõöøōŏőǒọỏốồổỗộớờởỡợơ", "oe": "œ",
+		"r": "ŕŗř", "s": "śŝşšș", "ss": "ß", "t": "ţťŧțþ", "u": "ùúûüũūŭůűųǔụủứừửữựư", "w": "ŵ", "y": "ýÿŷỳỵỷỹ", "z": "źżž",
+	} {
+		for _, c := range letters {
+			out[c] = base
+		}
+	}
+	return out
+})
 
 func unaccented(c rune) string {
 	if c < utf8.RuneSelf {
 		return string(c)
 	}
-	for base, letters := range accents {
-		if strings.ContainsRune(letters, c) {
-			return base
-		}
+	if base, ok := accents()[c]; ok {
+		return base
 	}
 	return string(c)
 }
@@ -254,7 +259,7 @@ func breaksLine(tag string, kind html.TokenType) bool {
 	case "br":
 		return true
 	case "p", "div", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "blockquote", "pre":
-		return kind == html.EndTagToken
+		return kind == html.StartTagToken || kind == html.EndTagToken
 	}
 	return false
 }

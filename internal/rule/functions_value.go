@@ -3,10 +3,10 @@
 package rule
 
 import (
-	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,7 +25,7 @@ func itemShape(_ shape, args []code) shape { return args[0].shape.items().orAbse
 // sureNumber: what is a number already always converts.
 func sureNumber(out shape, args []code) shape {
 	if args[0].shape.isNumber() {
-		out.absent = args[0].shape.absent
+		out.absent = args[0].shape.unsure()
 	}
 	return out
 }
@@ -86,8 +86,8 @@ func round(_ *run, a []any) any {
 	case digits == 0:
 		return whole(math.Round(n.f))
 	}
-	var out float64
-	if _, err := fmt.Sscan(roundDecimal(n.f, int(digits)), &out); err != nil {
+	out, err := strconv.ParseFloat(roundDecimal(n.f, int(digits)), 64)
+	if err != nil {
 		return nil
 	}
 	return finite(out)
@@ -290,32 +290,44 @@ func shapeOf(v any) shape {
 	return anyShape
 }
 
-// date writes a time.
-func date(r *run, a []any) any {
-	at, ok := a[0].(time.Time)
-	if !ok {
-		text, _ := asText(a[0])
-		parsed, err := time.Parse(time.RFC3339, text)
-		if err != nil {
-			return nil
-		}
-		at = parsed
-	}
-	layout, zone := defaultLayout, time.UTC
-	if len(a) > 1 {
-		layout = a[1].(string)
-	}
-	if len(a) > 2 {
-		r.spend(1000) // reads the zone's file
-		var err error
-		if zone, err = loadZone(a[2].(string)); err != nil {
-			return nil
+// date writes a time. A zone that is written out is loaded once.
+func date(args []code) func(*run, []any) any {
+	fixed := time.UTC
+	if len(args) > 2 {
+		fixed = nil
+		if name, ok := args[2].literal.(string); ok {
+			fixed, _ = loadZone(name) // checkDate reports an unknown one
 		}
 	}
-	if !r.produce(4 * len(layout)) {
-		return nil
+	return func(r *run, a []any) any {
+		at, ok := timeFrom(a[0])
+		if !ok {
+			return nil
+		}
+		layout, zone := defaultLayout, fixed
+		if len(a) > 1 {
+			layout = a[1].(string)
+		}
+		if zone == nil {
+			r.spend(1000) // reads the zone's file
+			if zone, _ = loadZone(a[2].(string)); zone == nil {
+				return nil
+			}
+		}
+		if !r.produce(4 * len(layout)) {
+			return nil
+		}
+		return formatTime(at.In(zone), layout)
 	}
-	return formatTime(at.In(zone), layout)
+}
+
+func timeFrom(v any) (time.Time, bool) {
+	if at, ok := v.(time.Time); ok {
+		return at, true
+	}
+	text, _ := asText(v)
+	at, err := time.Parse(time.RFC3339, text)
+	return at, err == nil
 }
 
 func checkDate(c *checker, n *ast.CallNode, args []code) {
@@ -338,7 +350,7 @@ func checkDate(c *checker, n *ast.CallNode, args []code) {
 func dateShape(out shape, args []code) shape {
 	out.absent = args[0].shape.kind != Time
 	for _, a := range args {
-		out.absent = out.absent || a.shape.absent
+		out.absent = out.absent || a.shape.unsure()
 	}
 	if len(args) > 1 {
 		out.empty = args[1].literal == nil

@@ -12,10 +12,28 @@ const defaultLayout = "YYYY-MM-DD HH:mm"
 
 // layoutNames are the names of a layout and what each means to Go, longest first.
 var layoutNames = []struct{ name, layout string }{
-	{"YYYY", "2006"}, {"MMMM", "January"}, {"dddd", "Monday"},
-	{"MMM", "Jan"}, {"ddd", "Mon"}, {"SSS", ""},
-	{"YY", "06"}, {"MM", "01"}, {"DD", "02"}, {"HH", "15"}, {"hh", "03"}, {"mm", "04"}, {"ss", "05"}, {"ZZ", "-0700"},
-	{"M", "1"}, {"D", "2"}, {"H", ""}, {"h", "3"}, {"m", "4"}, {"s", "5"}, {"A", "PM"}, {"Z", "-07:00"},
+	{"YYYY", "2006"},
+	{"MMMM", "January"},
+	{"dddd", "Monday"},
+	{"MMM", "Jan"},
+	{"ddd", "Mon"},
+	{"SSS", ""},
+	{"YY", "06"},
+	{"MM", "01"},
+	{"DD", "02"},
+	{"HH", "15"},
+	{"hh", "03"},
+	{"mm", "04"},
+	{"ss", "05"},
+	{"ZZ", "-0700"},
+	{"M", "1"},
+	{"D", "2"},
+	{"H", ""},
+	{"h", "3"},
+	{"m", "4"},
+	{"s", "5"},
+	{"A", "PM"},
+	{"Z", "-07:00"},
 }
 
 // marks tell a layout of names from one of Go: no Go layout has any of them.

@@ -18,12 +18,12 @@ func (c *checker) unary(n *ast.UnaryNode) code {
 		if !v.shape.takes(Boolean) {
 			return c.fail(n.Node, `not binds tighter than a comparison: write not (a == b)`, "expected bool, but got %s", v.shape)
 		}
-		return code{shape: shape{kind: Boolean, absent: v.shape.absent}, do: func(r *run) any { return not(v.eval(r)) }}
+		return code{shape: shape{kind: Boolean, absent: v.shape.unsure()}, do: func(r *run) any { return not(v.eval(r)) }}
 	}
 	if !v.shape.takes(Number) {
 		return c.fail(n.Node, "", "cannot use %s with a %s", n.Operator, v.shape)
 	}
-	out := shape{kind: Number, absent: v.shape.absent}
+	out := shape{kind: Number, absent: v.shape.unsure()}
 	if v.shape.kind == Integer {
 		out.kind = Integer
 	}
@@ -71,7 +71,7 @@ func (c *checker) binary(n *ast.BinaryNode) code {
 func (c *checker) logic(n *ast.BinaryNode, a, b code) code {
 	c.wantBool(n.Left, a)
 	c.wantBool(n.Right, b)
-	out := shape{kind: Boolean, absent: a.shape.absent || b.shape.absent}
+	out := boolean(a, b)
 	if n.Operator == "and" || n.Operator == "&&" {
 		return code{shape: out, do: func(r *run) any {
 			v := a.eval(r)
@@ -91,7 +91,7 @@ func (c *checker) logic(n *ast.BinaryNode, a, b code) code {
 }
 
 func boolean(a, b code) shape {
-	return shape{kind: Boolean, absent: a.shape.absent || b.shape.absent}
+	return shape{kind: Boolean, absent: a.shape.unsure() || b.shape.unsure()}
 }
 
 // equality builds == and !=. Compared with the literal nil, absence itself is tested.
@@ -136,7 +136,11 @@ func (c *checker) checkEnum(n ast.Node, s shape, v code) {
 	if !ok || len(s.enum) == 0 || slices.Contains(s.enum, text) {
 		return
 	}
-	c.fail(n, "it is one of "+strings.Join(s.enum, ", "), "%q never occurs here%s", text, didYouMean(text, s.enum))
+	near, hint := didYouMean(text, s.enum), ""
+	if near == "" {
+		hint = "it is one of " + strings.Join(s.enum, ", ")
+	}
+	c.fail(n, hint, "%q never occurs here%s", text, near)
 }
 
 func (c *checker) ordering(n *ast.BinaryNode, a, b code) code {
@@ -235,7 +239,7 @@ func (c *checker) matches(n *ast.BinaryNode, a, b code) code {
 	factor := 1 + len(pattern)/32
 	return code{shape: boolean(a, a), do: func(r *run) any {
 		s, ok := asText(a.eval(r))
-		if !ok || !r.spend((len(s)/8+1)*factor) {
+		if !ok || !r.spend((len(s)/2+1)*factor) {
 			return nil
 		}
 		return re.MatchString(s)
@@ -269,9 +273,11 @@ func coalesce(values []code) code {
 	}}
 }
 
+// arithmetic builds + - * / % and **. Text is put together by +, and the seconds between two times are had by -.
 func (c *checker) arithmetic(n *ast.BinaryNode, a, b code) code {
-	out := shape{kind: Number, absent: a.shape.absent || b.shape.absent}
-	mismatch := func() code {
+	out, ok := arithmeticShape(n.Operator, a.shape, b.shape)
+	do, partial := arithmeticOperator(n.Operator)
+	if !ok || do == nil || a.null || b.null {
 		hint := ""
 		if n.Operator == "+" && (a.shape.isText() || b.shape.isText()) {
 			hint = "convert with string(…)"
@@ -279,40 +285,30 @@ func (c *checker) arithmetic(n *ast.BinaryNode, a, b code) code {
 		c.at(n.Location(), hint, "cannot use %s with %s and %s", n.Operator, a.word(), b.word())
 		return wrong()
 	}
-	if a.null || b.null {
-		return mismatch()
-	}
-	both := func(test func(shape) bool) bool { return test(a.shape) && test(b.shape) }
-	number := func(s shape) bool { return s.takes(Number) }
-	if a.shape.isAny() || b.shape.isAny() {
+	if divisor, known := asNumber(b.literal); partial && (!known || divisor.f == 0) {
 		out.absent = true
-	}
-	switch {
-	case n.Operator == "+" && both(func(s shape) bool { return s.takes(Text) }) && (a.shape.isText() || b.shape.isText()):
-		out.kind, out.empty = Text, a.shape.empty && b.shape.empty
-		return code{shape: out, do: func(r *run) any { return r.add(a.eval(r), b.eval(r)) }}
-	case n.Operator == "-" && both(func(s shape) bool { return s.takes(Time) }) && (a.shape.kind == Time || b.shape.kind == Time):
-		return code{shape: out, do: func(r *run) any { return subtract(a.eval(r), b.eval(r)) }}
-	case !both(number):
-		return mismatch()
-	case n.Operator == "+" && a.shape.isAny() && b.shape.isAny():
-		out = anyShape
-	case both(func(s shape) bool { return s.kind == Integer }) && n.Operator != "/" && n.Operator != "**" && n.Operator != "^":
-		out.kind = Integer
-	}
-	do, partial := arithmeticOperator(n.Operator)
-	if do == nil {
-		c.at(n.Location(), "", "unknown operator %s", n.Operator)
-		return wrong()
-	}
-	zero, isLiteral := asNumber(b.literal)
-	if partial && (!isLiteral || zero.f == 0) {
-		out.absent = true
-	}
-	if partial && isLiteral && zero.f == 0 && n.Operator != "**" && n.Operator != "^" {
-		return c.fail(n.Right, "", "division by zero")
 	}
 	return code{shape: out, do: func(r *run) any { return do(r, a.eval(r), b.eval(r)) }}
+}
+
+// arithmeticShape is the type of a result. It is false for operands that can never have one.
+func arithmeticShape(op string, a, b shape) (shape, bool) {
+	out := shape{kind: Number, absent: a.unsure() || b.unsure()}
+	both := func(k Kind) bool { return a.takes(k) && b.takes(k) }
+	switch {
+	case op == "+" && a.isAny() && b.isAny():
+		return anyShape, true
+	case op == "+" && both(Text):
+		out.kind, out.empty = Text, a.empty && b.empty
+		return out, true
+	case op == "-" && both(Time):
+		return out, true
+	case !both(Number):
+		return out, false
+	case a.kind == Integer && b.kind == Integer && strings.Contains("+-*%", op):
+		out.kind = Integer
+	}
+	return out, true
 }
 
 // arithmeticOperator returns what an operator does, and whether numbers can make it absent.

@@ -65,7 +65,24 @@ func parse(r *report) (root ast.Node) {
 		reportSyntax(r, err)
 		return nil
 	}
+	if visits(tree.Node, 4*maxNodes) < 0 {
+		r.span(0, len(r.src), "", "expression repeats parts of itself too often")
+		return nil
+	}
 	return tree.Node
+}
+
+// visits counts down from budget for each part of n. The parser shares nodes (a ?: b is a ? a : b, a < b < c is
+// a < b and b < c), so nesting those could make a walk take forever.
+func visits(n ast.Node, budget int) int {
+	budget--
+	for _, child := range children(n) {
+		if budget < 0 {
+			break
+		}
+		budget = visits(child, budget)
+	}
+	return budget
 }
 
 // token is how the parser prints one: Operator("=") or EOF.
@@ -88,7 +105,9 @@ func reportSyntax(r *report, err error) {
 		return
 	case strings.Contains(text, "coalesce expressions"):
 		text, hint = "?? cannot stand beside another operator", "put parentheses around it: (a ?? b)"
-	case strings.HasPrefix(text, "unexpected end"), strings.HasPrefix(text, "expected at least"):
+	case strings.HasPrefix(text, "expected at least"):
+		text, hint = "a condition is missing", "such as any(messages, .role == \"visitor\")"
+	case strings.HasPrefix(text, "unexpected end"):
 		hint = unclosedHint(r.src)
 	case strings.HasPrefix(text, "literal not terminated"):
 		text = "text in quotes is not closed"

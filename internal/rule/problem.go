@@ -71,7 +71,7 @@ func byteOffset(src string, runes int) int {
 
 // didYouMean returns `, did you mean "x"?` for the candidate next to word, or nothing if none is near.
 func didYouMean(word string, candidates []string) string {
-	best, distance := "", max(1, len(word)/3)+1
+	best, distance := "", (len(word)+1)/3+1
 	for _, c := range candidates {
 		d := editDistance(strings.ToLower(word), strings.ToLower(c))
 		if d < distance {

@@ -56,9 +56,9 @@ type schema struct {
 
 // record is a struct of the conversation.
 type record struct {
-	typ    reflect.Type
-	fields map[string]*field
-	order  []*field
+	pointer reflect.Type // to the struct
+	fields  map[string]*field
+	order   []*field
 }
 
 type field struct {
@@ -83,7 +83,7 @@ func (s *schema) record(t reflect.Type) *record {
 	if r, ok := s.byType[t]; ok {
 		return r
 	}
-	r := &record{typ: t, fields: map[string]*field{}}
+	r := &record{pointer: reflect.PointerTo(t), fields: map[string]*field{}}
 	s.byType[t] = r
 	for i := range t.NumField() {
 		tag := t.Field(i)

@@ -54,6 +54,9 @@ func (s shape) gone() bool {
 	return s.absent
 }
 
+// unsure tells whether a computation with the value may fail: it may be absent, or of the wrong type.
+func (s shape) unsure() bool { return s.absent || s.isAny() }
+
 // orAbsent is s with the possibility of being absent.
 func (s shape) orAbsent(absent bool) shape {
 	s.absent = s.absent || absent

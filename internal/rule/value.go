@@ -128,6 +128,8 @@ func (r *run) export(v any) any {
 			}
 		}
 		return out
+	case int:
+		return int64(v)
 	case bool, int64, float64, nil:
 		return v
 	}

@@ -1,0 +1,218 @@
+// This file tests what hostile expressions and odd callers run into: bounds on size, nesting, steps and text.
+
+package rule
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// long is a conversation of n messages of 100 bytes each.
+func long(n int) *chat.Conversation {
+	c := &chat.Conversation{ID: "long", Source: "shop", Platform: "smartsupp", Outcome: chat.Completed}
+	for i := range n {
+		role := chat.Visitor
+		if i%2 == 1 {
+			role = chat.Agent
+		}
+		c.Messages = append(c.Messages, chat.Message{Role: role, Author: "Jana", Text: strings.Repeat("lorem ipsum, ", 8)[:100]})
+	}
+	return c
+}
+
+func TestSourceLimits(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ src, want string }{
+		"bytes":       {`"` + strings.Repeat("a", maxSource) + `"`, "expression of 8194 bytes, at most 8192 are allowed"},
+		"nodes":       {strings.Repeat("1 + ", maxNodes) + "1", "expression has more than 400 parts"},
+		"parentheses": {strings.Repeat("(", 4000) + "1" + strings.Repeat(")", 4000), ""},
+		"open":        {strings.Repeat("(", 8000), "unexpected end of expression"},
+		"brackets":    {strings.Repeat("[", 8000), "unexpected end of expression"},
+		"minus":       {strings.Repeat("-", 8000) + "1", "expression has more than 400 parts"},
+		"elvis":       {strings.Repeat("(", 60) + "true" + strings.Repeat(" ?: true)", 60), "expression repeats parts of itself too often"},
+		"chains":      {strings.Repeat("1 < (", 60) + "1" + strings.Repeat(") < 2", 60), "expression repeats parts of itself too often"},
+		"not UTF-8":   {"\"\xff\"", "expression is not valid UTF-8"},
+		"loops":       {"any(messages, any(messages, any(messages, any(messages, true))))", "loops nested 4 deep, at most 2 are allowed"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, problems := compile(test.src, testScope)
+			got := ""
+			if len(problems) > 0 {
+				got = problems[0].Text
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTooCostly(t *testing.T) {
+	t.Parallel()
+	c := long(2000)
+	for _, src := range []string{
+		`any(messages, any(messages, .text == "x"))`,
+		`len(map(messages, map(messages, .text))) > 1`,
+		`string(map(messages, map(messages, .text))) == ""`,
+		`join(map(messages, transcript.text)) == ""`,
+		`replace(replace(replace(transcript.text, "", transcript.text), "", transcript.text), "", transcript.text) == ""`,
+		`len(split(replace(transcript.text, "", "          "), "")) > 0 and len(split(replace(transcript.text, "", "          "), "")) > 0`,
+		`let a = transcript.text + transcript.text; let b = a + a; let c = b + b; let d = c + c; let e = d + d; let f = e + e; let g = f + f; let h = g + g; let i = h + h; i == "x"`,
+		`none(messages, transcript.text matches "(lorem|x)+(y|z)*q")`,
+		`all(messages, not mentions(messages, "nothing", "of", "this", "kind"))`,
+	} {
+		condition, problems := CompileCondition(src, testScope)
+		if problems != nil {
+			t.Errorf("%s: %s", src, list(problems))
+			continue
+		}
+		if _, err := condition.Match(c); !errors.Is(err, ErrTooCostly) {
+			t.Errorf("%s: error %v, want ErrTooCostly", src, err)
+		}
+	}
+	tmpl, problems := CompileTemplate(`${map(messages, map(messages, transcript.text))}`, testScope)
+	if problems != nil {
+		t.Fatal(list(problems))
+	}
+	if v, err := tmpl.Render(c); !errors.Is(err, ErrTooCostly) || !v.Absent {
+		t.Errorf("rendered %T, error %v", v.V, err)
+	}
+}
+
+// A long conversation is no attack: the default mapping must be able to send it whole.
+func TestLongConversation(t *testing.T) {
+	t.Parallel()
+	c := long(20_000) // 2 MB of text
+	for _, src := range []string{"${conversation}", "${transcript.html}", "a ${transcript.text} b"} {
+		tmpl, problems := CompileTemplate(src, testScope)
+		if problems != nil {
+			t.Fatal(list(problems))
+		}
+		v, err := tmpl.Render(c)
+		if err != nil || v.Absent {
+			t.Errorf("%s: absent %v, error %v", src, v.Absent, err)
+		}
+	}
+}
+
+func TestConcurrent(t *testing.T) {
+	t.Parallel()
+	c := load(t, "sample")
+	tmpl, problems := CompileTemplate(`${let v = visitor.name; map(messages, .author ?? v) | join(",")} ${transcript.text}`, testScope)
+	if problems != nil {
+		t.Fatal(list(problems))
+	}
+	want, err := tmpl.Render(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 50 {
+				if got, err := tmpl.Render(c); err != nil || got != want {
+					t.Errorf("got %v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// What is rendered belongs to the caller; changing it must not change the conversation.
+func TestRenderedIsACopy(t *testing.T) {
+	t.Parallel()
+	c := load(t, "sample")
+	tmpl, problems := CompileTemplate(`${visitor.vars}`, testScope)
+	if problems != nil {
+		t.Fatal(list(problems))
+	}
+	v, err := tmpl.Render(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.V.(map[string]any)["plan"] = "changed"
+	if got := c.Person.Vars["plan"]; got != "pro" {
+		t.Errorf("the conversation's plan is now %v", got)
+	}
+}
+
+func TestConversationKeepsNamesAndOrder(t *testing.T) {
+	t.Parallel()
+	c := load(t, "sample")
+	tmpl, _ := CompileTemplate(`${conversation}`, testScope)
+	v, err := tmpl.Render(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, ok := v.V.(json.RawMessage)
+	if !ok {
+		t.Fatalf("got a %T", v.V)
+	}
+	keys := topKeys(t, raw)
+	var declared []string
+	for _, n := range Names()[1:] {
+		if !strings.ContainsAny(n.Name, ".[") && slices.Contains(keys, n.Name) {
+			declared = append(declared, n.Name)
+		}
+	}
+	if diff := cmp.Diff(declared, keys); diff != "" {
+		t.Errorf("order (-declared +rendered):\n%s", diff)
+	}
+	if len(keys) < 15 || keys[len(keys)-1] != "transcript" {
+		t.Errorf("keys %v", keys)
+	}
+	if c.Transcript != nil {
+		t.Error("rendering changed the conversation")
+	}
+}
+
+func TestFormatValue(t *testing.T) {
+	t.Parallel()
+	at := time.Date(2026, 11, 3, 10, 0, 0, 0, time.FixedZone("", 3600))
+	for want, v := range map[string]any{
+		"": nil, "x": "x", "<b>": chat.HTML("<b>"), "true": true, "-7": int64(-7), "7": 7, "0.1": 0.1,
+		"100000000000000000000000": 1e23, "0.000001": 1e-6,
+		"12345678901234567890": json.Number("12345678901234567890"), "1500": json.Number("1.5e3"), "-0.0012": json.Number("-1.2E-3"),
+		"0": json.Number("0e9"), "1e999999999": json.Number("1e999999999"), "1.10": json.Number("1.10"),
+		"2026-11-03T09:00:00Z": at, `["a",1]`: []any{"a", 1}, `{"a":"<"}`: map[string]any{"a": "<"},
+	} {
+		if got := FormatValue(v); got != want {
+			t.Errorf("FormatValue(%#v) = %q, want %q", v, got, want)
+		}
+	}
+}
+
+// topKeys lists the keys of a JSON object in their order.
+func topKeys(t *testing.T, raw []byte) (keys []string) {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if _, err := d.Token(); err != nil {
+		t.Fatal(err)
+	}
+	for d.More() {
+		key, err := d.Token()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, key.(string))
+	}
+	return keys
+}
