@@ -92,13 +92,19 @@ func known() config.Known {
 // environment has a few variables and the real files. No secret in it is without the canary.
 func environment() config.Environment {
 	vars := map[string]string{
+		"ACME_SECRET": "acme-canary-0123456789", "GLOBO_SECRET": "globo-canary-0123456789", "GLOBO_SECRET_OLD": "old-canary-0123456789",
 		"SHOP_SECRET": "shop-canary-0123456789", "DESK_SECRET": "desk-canary-0123456789", "SHORT": "canary",
 		"SLACK_WEBHOOK": "https://hooks.slack.com/services/canary/canary", "API_TOKEN": "api-canary",
 		"WORKERS": "7", "EMPTY": "", "NESTED": "${env.SHOP_SECRET}", "INJECT": "x\ntype: file", "BAD_RATE": "many-canary",
 	}
 	return config.Environment{
 		LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
-		ReadFile:  os.ReadFile,
+		ReadFile: func(path string) ([]byte, error) {
+			if strings.HasPrefix(path, "/run/secrets/") && !strings.Contains(path, "none") {
+				return []byte("run-canary-0123456789\n"), nil
+			}
+			return os.ReadFile(path)
+		},
 	}
 }
 

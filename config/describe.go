@@ -93,10 +93,10 @@ func written(v reflect.Value) string {
 	if v.Type() == durationType {
 		return formatDuration(time.Duration(v.Int()))
 	}
-	if s, ok := v.Interface().(secret.String); ok {
+	if s, ok := reflect.TypeAssert[secret.String](v); ok {
 		return s.String()
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok {
 		text, err := m.MarshalText()
 		if err == nil {
 			return string(text)

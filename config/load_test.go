@@ -134,11 +134,18 @@ routes:
         custom_fields: {22001: 5, b: true, c: null, d: 3.10, e: 12345678901234567890, f: 2026-01-02, 0x10: 'x'}
 `)
 	want := pipeline.Mapping{
-		{Key: "phone", Value: "+420777123456"}, {Key: "priority", Value: nil}, {Key: "tags", Value: []any{"0123", "true", nil}},
+		{Key: "phone", Value: "+420777123456"},
+		{Key: "priority", Value: nil},
+		{Key: "tags", Value: []any{"0123", "true", nil}},
 		{Key: "score", Value: 1.5},
 		{Key: "custom_fields", Value: pipeline.Mapping{
-			{Key: "22001", Value: int64(5)}, {Key: "b", Value: true}, {Key: "c", Value: nil}, {Key: "d", Value: json.Number("3.10")},
-			{Key: "e", Value: json.Number("12345678901234567890")}, {Key: "f", Value: "2026-01-02"}, {Key: "0x10", Value: "x"},
+			{Key: "22001", Value: int64(5)},
+			{Key: "b", Value: true},
+			{Key: "c", Value: nil},
+			{Key: "d", Value: json.Number("3.10")},
+			{Key: "e", Value: json.Number("12345678901234567890")},
+			{Key: "f", Value: "2026-01-02"},
+			{Key: "0x10", Value: "x"},
 		}},
 	}
 	if diff := cmp.Diff(want, c.Definition.Routes[0].To[0].Fields); diff != "" {

@@ -164,7 +164,7 @@ func valueNode(v reflect.Value) *yaml.Node {
 }
 
 func isWritten(v reflect.Value) bool {
-	_, ok := v.Interface().(encoding.TextMarshaler)
+	_, ok := reflect.TypeAssert[encoding.TextMarshaler](v)
 	return ok
 }
 

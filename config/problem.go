@@ -39,7 +39,7 @@ func (p Problem) String() string {
 }
 
 // Problems are all mistakes of a configuration, by position. It is the error that Load and Parse return.
-type Problems []Problem
+type Problems []Problem //nolint:errname // it is a list of what was found, and read as one
 
 // Error is one line for each problem.
 func (p Problems) Error() string {
@@ -139,11 +139,6 @@ type finding struct {
 // add notes a problem.
 func (r *report) add(at span, hint, format string, args ...any) {
 	r.found = append(r.found, finding{at, fmt.Sprintf(format, args...), hint})
-}
-
-// within tells whether a problem was noted inside a span.
-func (r *report) within(s span) bool {
-	return slices.ContainsFunc(r.found, func(f finding) bool { return f.span.from >= s.from && f.span.from < s.to })
 }
 
 // list returns what was found, sorted, each once, with secrets masked.

@@ -66,7 +66,7 @@ func never() *jsonschema.Schema { return &jsonschema.Schema{Not: &jsonschema.Sch
 
 // named makes s a mapping of names to items with at least one entry.
 func named(s, item *jsonschema.Schema) {
-	s.Type, s.MinProperties = "object", jsonschema.Ptr(1)
+	s.Type, s.MinProperties = "object", new(1)
 	s.PropertyNames = &jsonschema.Schema{Pattern: namePattern.String()}
 	s.AdditionalProperties = item
 }
@@ -137,7 +137,7 @@ func (b schemaBuilder) value(t reflect.Type, f field) *jsonschema.Schema {
 		zero := any(0)
 		return b.orText(&jsonschema.Schema{Type: "string", Pattern: durationPattern}, &jsonschema.Schema{Const: &zero})
 	case t == reflect.TypeFor[Size]():
-		return b.orText(&jsonschema.Schema{Type: "string", Pattern: sizePattern}, &jsonschema.Schema{Type: "integer", Minimum: jsonschema.Ptr(0.0)})
+		return b.orText(&jsonschema.Schema{Type: "string", Pattern: sizePattern}, &jsonschema.Schema{Type: "integer", Minimum: new(0.0)})
 	case t == reflect.TypeFor[Rate]():
 		return b.orText(&jsonschema.Schema{Type: "string", Pattern: ratePattern})
 	case isText(t):
@@ -158,7 +158,7 @@ func (b schemaBuilder) value(t reflect.Type, f field) *jsonschema.Schema {
 	case reflect.String:
 		s := text()
 		if f.required {
-			s.MinLength = jsonschema.Ptr(1)
+			s.MinLength = new(1)
 		}
 		return s
 	}

@@ -39,7 +39,7 @@ func redactSchema(s *jsonschema.Schema) {
 		AnyOf:       []*jsonschema.Schema{find(), {Type: "array", Items: find()}},
 	}
 	item.PropertyOrder = append([]string{"find"}, item.PropertyOrder...)
-	item.MinProperties = jsonschema.Ptr(1)
+	item.MinProperties = new(1)
 	s.Types = []string{"object", "null"}
 	s.AdditionalProperties = item
 }
@@ -66,8 +66,8 @@ func routesSchema(s *jsonschema.Schema, known Known) {
 		Description: "one target, a list of targets, or a mapping of targets to the fields that this route sets",
 		AnyOf: []*jsonschema.Schema{
 			{Type: "string"},
-			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: jsonschema.Ptr(1)},
-			{Type: "object", AdditionalProperties: target, MinProperties: jsonschema.Ptr(1)},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: new(1)},
+			{Type: "object", AdditionalProperties: target, MinProperties: new(1)},
 		},
 	}
 	route.PropertyOrder = append(route.PropertyOrder, "to")

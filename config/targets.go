@@ -103,7 +103,7 @@ func (l *loader) settingErrors(e entry, what string, err error) {
 	if err == nil {
 		return
 	}
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // each part is looked at by itself
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
 			l.settingErrors(e, what, one)
 		}
@@ -115,7 +115,7 @@ func (l *loader) settingErrors(e entry, what string, err error) {
 		return
 	}
 	at, path := e.key.at, e.value
-	for _, key := range strings.Split(wrong.Key, ".") {
+	for key := range strings.SplitSeq(wrong.Key, ".") {
 		inner, has := path.get(key)
 		if !has {
 			break
@@ -143,49 +143,57 @@ func (l *loader) options(e entry, t Target) {
 // account is a fingerprint of a type and its settings, secrets included.
 func account(typ string, settings any) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q", typ)
-	digest(h, reflect.ValueOf(settings))
+	d := digester{h}
+	d.feed("type %q", typ)
+	d.value(reflect.ValueOf(settings))
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// digest feeds a value to a hash: every part with its kind and length, so that no two values feed the same bytes.
-func digest(h hash.Hash, v reflect.Value) {
-	if s, ok := v.Interface().(secret.String); ok {
-		fmt.Fprintf(h, "secret %q", s.Reveal())
+// digester feeds values to a hash: every part with its kind and length, so that no two values feed the same bytes.
+type digester struct{ hash hash.Hash }
+
+// feed cannot fail: a hash.Hash never returns an error.
+func (d digester) feed(format string, args ...any) {
+	d.hash.Write(fmt.Appendf(nil, format, args...)) //nolint:errcheck // see hash.Hash
+}
+
+func (d digester) value(v reflect.Value) {
+	if s, ok := reflect.TypeAssert[secret.String](v); ok {
+		d.feed("secret %q", s.Reveal())
 		return
 	}
-	if m, ok := v.Interface().(encoding.TextMarshaler); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
+	if m, ok := reflect.TypeAssert[encoding.TextMarshaler](v); ok && (v.Kind() != reflect.Pointer || !v.IsNil()) {
 		text, err := m.MarshalText()
-		fmt.Fprintf(h, "text %q %v", text, err)
+		d.feed("text %q %v", text, err)
 		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
-		fmt.Fprintf(h, "pointer %t", v.IsNil())
+		d.feed("pointer %t", v.IsNil())
 		if !v.IsNil() {
-			digest(h, v.Elem())
+			d.value(v.Elem())
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if f := v.Type().Field(i); f.IsExported() {
-				fmt.Fprintf(h, "field %q", f.Name)
-				digest(h, v.Field(i))
+				d.feed("field %q", f.Name)
+				d.value(v.Field(i))
 			}
 		}
 	case reflect.Slice, reflect.Array:
-		fmt.Fprintf(h, "list %d", v.Len())
+		d.feed("list %d", v.Len())
 		for i := range v.Len() {
-			digest(h, v.Index(i))
+			d.value(v.Index(i))
 		}
 	case reflect.Map:
 		keys := v.MapKeys()
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
-		fmt.Fprintf(h, "map %d", len(keys))
+		d.feed("map %d", len(keys))
 		for _, k := range keys {
-			fmt.Fprintf(h, "key %q", k.String())
-			digest(h, v.MapIndex(k))
+			d.feed("key %q", k.String())
+			d.value(v.MapIndex(k))
 		}
 	default:
-		fmt.Fprintf(h, "%s %v", v.Kind(), v.Interface())
+		d.feed("%s %v", v.Kind(), v.Interface())
 	}
 }

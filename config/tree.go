@@ -103,7 +103,7 @@ func (b *builder) build(y *yaml.Node, depth int) *node {
 		b.bound(n.at, depth)
 		return nil
 	}
-	b.tag(y, tag)
+	b.tag(tag)
 	switch y.Kind {
 	case yaml.MappingNode:
 		n.kind = mappingKind
@@ -157,7 +157,7 @@ func (b *builder) alias(y *yaml.Node, depth int) *node {
 }
 
 // tag refuses tags: in this format they are always expressions that start with "!" by mistake.
-func (b *builder) tag(y *yaml.Node, at span) {
+func (b *builder) tag(at span) {
 	if at == (span{}) {
 		return
 	}
