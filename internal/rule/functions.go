@@ -110,7 +110,7 @@ var table = []function{
 		nils:     true, build: func(_ *checker, _ *ast.CallNode, args []code) code { return coalesce(args) },
 	},
 	{
-		Function: doc("lookup(table string, key any, default any?) any", "The value of a key in a table of lookups:, else the default, else absent.", `lookup("brand_id", brand, 0)`, "360001234567"),
+		Function: doc("lookup(table string, key any, default any?) any", "The value of a key in a table under lookups, else the default, else absent.", `lookup("brand_id", brand, 0)`, "360001234567"),
 		build:    buildLookup,
 	},
 	{

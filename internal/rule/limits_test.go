@@ -94,7 +94,7 @@ func TestTooCostly(t *testing.T) {
 // A long conversation is no attack: the default mapping must be able to send it whole.
 func TestLongConversation(t *testing.T) {
 	t.Parallel()
-	c := long(20_000) // 2 MB of text
+	c := long(8_000) // its JSON is larger than maxText
 	for _, src := range []string{"${conversation}", "${transcript.html}", "a ${transcript.text} b"} {
 		tmpl, problems := CompileTemplate(src, testScope)
 		if problems != nil {

@@ -3,13 +3,14 @@
 package rule
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
 
-// Settings is the scope of everything outside of routes.
+// Settings is the scope of everything outside of routes. Both functions are required.
 type Settings struct {
 	Env  func(name string) (string, bool)  // the environment; false: not set
 	File func(path string) (string, error) // reads a file
@@ -111,12 +112,24 @@ func (e *expander) file(n *ast.CallNode) (string, *Problem) {
 	}
 	text, err := e.settings.File(path)
 	if err != nil {
-		return "", e.missing(n, "", fmt.Sprintf("file cannot be read: %v", err))
+		return "", e.missing(n, "", unreadable(n.Arguments[0], path, err))
 	}
 	if trimmed, ok := strings.CutSuffix(text, "\n"); ok {
 		text = strings.TrimSuffix(trimmed, "\r")
 	}
 	return text, nil
+}
+
+// unreadable says why a file cannot be read. A path that is not written out may be a secret put there by mistake, so
+// neither it nor an error that may hold it is shown.
+func unreadable(arg ast.Node, path string, err error) string {
+	for inner := errors.Unwrap(err); inner != nil; inner = errors.Unwrap(err) {
+		err = inner
+	}
+	if _, literal := arg.(*ast.StringNode); !literal {
+		return fmt.Sprintf("file cannot be read: %v", err)
+	}
+	return fmt.Sprintf("file %s cannot be read: %v", path, err)
 }
 
 // missing makes the problem of a value that is not there.

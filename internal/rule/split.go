@@ -51,7 +51,22 @@ func unclosed(src string, at int) Problem {
 	if hint := unclosedHint(src[at+2:]); hint != "" {
 		p.Hint = hint
 	}
+	if quote := openQuote(src[at+2:]); quote != "" {
+		p.Hint = "the text that starts with " + quote + " is not closed"
+	}
 	return p
+}
+
+// openQuote returns the quote in src that is opened and not closed, or "".
+func openQuote(src string) string {
+	for i := 0; i < len(src); i++ {
+		if c := src[i]; c == '\'' || c == '"' || c == '`' {
+			if i = skipQuoted(src, i); i >= len(src) {
+				return string(c)
+			}
+		}
+	}
+	return ""
 }
 
 // closing returns the offset of the } that ends the expression at the start of src, or -1.
@@ -103,7 +118,7 @@ func scan(src string, visit func(i int, c byte) bool) {
 	}
 }
 
-// skipQuoted returns the offset of the quote that closes the one at i, or of the last byte.
+// skipQuoted returns the offset of the quote that closes the one at i, or the length of src.
 func skipQuoted(src string, i int) int {
 	quote := src[i]
 	for i++; i < len(src); i++ {
