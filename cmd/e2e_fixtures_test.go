@@ -82,12 +82,12 @@ func TestE2EFixtures(t *testing.T) {
 		return objects
 	}
 	wantShop := []line{
-		{"visitor", "2015-03-27T15:20:39.703Z", "Hello"},
-		{"system", "2015-03-27T15:20:46.219Z", "agent.join"},
-		{"bot", "2015-03-27T15:20:49.706Z", "This is triggered message"},
-		{"agent", "2015-03-27T15:20:53.772Z", "Hi, how can i help you ?"},
-		{"visitor", "2015-03-27T15:21:13.124Z", "tanks."},
-		{"system", "2015-03-27T15:21:16.687Z", "close.visitorClose"},
+		{"visitor", "2015-03-27T15:33:59.703Z", "Hello"},
+		{"system", "2015-03-27T15:34:06.219Z", "agent.join"},
+		{"bot", "2015-03-27T15:34:09.706Z", "This is triggered message"},
+		{"agent", "2015-03-27T15:34:13.772Z", "Hi, how can i help you ?"},
+		{"visitor", "2015-03-27T15:34:33.124Z", "tanks."},
+		{"system", "2015-03-27T15:34:36.687Z", "close.visitorClose"},
 	}
 	wantDesk := []line{ // the zone of the source is five and a half hours ahead of UTC
 		{"agent", "2020-01-01T17:01:31Z", "How may i help you today?"},

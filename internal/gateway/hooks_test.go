@@ -172,7 +172,8 @@ func (r *running) settled(t testing.TB) {
 
 // send writes one request of a case to the wire and returns the answer. Lines before the blank line are the request
 // line and headers; headers that begin with Test- say how the body is sent: quoted (Go syntax), gzip, chunked,
-// repeat N (the body so many times), zeros N (a gzip bomb of so many bytes).
+// repeat N (the body so many times), zeros N (a gzip bomb of so many bytes), long N (LONG is so many characters),
+// nested N (NESTED is an object so many levels deep).
 func send(t testing.TB, address, request string) string {
 	t.Helper()
 	head, body, _ := strings.Cut(request, "\n\n")
@@ -200,6 +201,13 @@ func send(t testing.TB, address, request string) string {
 		case "Test-Zeros":
 			n, _ := strconv.Atoi(value)
 			payload = zipped(t, make([]byte, n))
+		case "Test-Long":
+			n, _ := strconv.Atoi(value)
+			payload = bytes.ReplaceAll(payload, []byte("LONG"), bytes.Repeat([]byte("x"), n))
+		case "Test-Nested":
+			n, _ := strconv.Atoi(value)
+			nested := strings.Repeat(`{"a":`, n) + "1" + strings.Repeat("}", n)
+			payload = bytes.ReplaceAll(payload, []byte("NESTED"), []byte(nested))
 		case "Test-Gzip":
 			payload = zipped(t, payload)
 		case "Test-Chunked":

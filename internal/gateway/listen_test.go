@@ -1,0 +1,192 @@
+// This file tests the listeners: certificates that change, senders that are slow, memory that is short.
+
+package gateway
+
+import (
+	"bufio"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// writePair writes a self-signed certificate with a serial number.
+func writePair(t *testing.T, folder string, serial int64) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(serial), Subject: pkix.Name{CommonName: "hooks"}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, block := range map[string]*pem.Block{
+		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: keyDER},
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestTLSFilesAreReadAgainWhenTheyChange(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writePair(t, folder, 1)
+	g := startGateway(t, strings.Replace(hookConfig, "server: {", fmt.Sprintf("server: {tls: {cert_file: %q, key_file: %q}, ",
+		filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")), 1), &desk{})
+	serial := func() int64 {
+		dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the certificate is what is looked at
+		connection, err := dialer.DialContext(t.Context(), "tcp", g.addresses.Hooks.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = connection.Close() }()
+		return connection.(*tls.Conn).ConnectionState().PeerCertificates[0].SerialNumber.Int64()
+	}
+	if n := serial(); n != 1 {
+		t.Fatalf("serial %d", n)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "key.pem"), []byte("half a key"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := serial(); n != 1 {
+		t.Fatalf("with a broken pair on disk: serial %d, want the old one", n)
+	}
+	writePair(t, folder, 2)
+	deadline := time.Now().Add(10 * time.Second)
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for serial() != 2 {
+		if time.Now().After(deadline) {
+			t.Fatal("the new certificate is not served")
+		}
+		<-ticker.C
+	}
+}
+
+func TestSlowSenderIsAnswered408(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "max_body: 4MiB", "read_timeout: 300ms", 1), &desk{})
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.addresses.Hooks.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	if _, err := fmt.Fprintf(connection, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{", hookSecret); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusRequestTimeout {
+		t.Errorf("%s", response.Status)
+	}
+}
+
+// TestSilentSenderIsCutOff: a client that never ends its headers holds a connection, but not for long.
+func TestSilentSenderIsCutOff(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "max_body: 4MiB", "read_timeout: 300ms", 1), &desk{})
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.addresses.Hooks.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	if err := connection.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(connection, "POST /in/shop HTTP/1.1\r\nHost: te"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(io.Discard, connection); err != nil {
+		t.Errorf("the connection was not closed: %v", err)
+	}
+}
+
+// TestMemoryIsBounded: while one sender holds all the memory for bodies, another is told to come back, and may when
+// the first has gone.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "max_body: 4MiB", "max_body: 1MiB, max_in_flight: 1MiB, read_timeout: 10s", 1), &desk{})
+	address := g.addresses.Hooks.String()
+	hog, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hog.Close() }()
+	if _, err := fmt.Fprintf(hog, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 1048576\r\n\r\n{", hookSecret); err != nil {
+		t.Fatal(err)
+	}
+	hook := "POST /in/shop/SECRET\n\n" + `{"accountId":1,"channel":{"id":7},"messages":[{"type":"visitor","from":"visitor:a","content":"Hello"}]}`
+	poll := func(want string) {
+		t.Helper()
+		deadline := time.Now().Add(8 * time.Second)
+		ticker := time.NewTicker(10 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			answer := send(t, address, hook)
+			if strings.HasPrefix(answer, want) {
+				return
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s, want %s", answer, want)
+			}
+			<-ticker.C
+		}
+	}
+	poll("503 Retry-After: ")
+	_ = hog.Close()
+	poll("200 ")
+}
+
+func TestReadyzSaysWhyNot(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, hookConfig, &desk{})
+	if got := send(t, g.addresses.Admin.String(), "GET /readyz"); !strings.HasPrefix(got, "200") {
+		t.Errorf("readyz: %s", got)
+	}
+	g.draining.Store(true)
+	if got := send(t, g.addresses.Admin.String(), "GET /readyz"); !strings.HasPrefix(got, "503") || !strings.Contains(got, "shutting down") {
+		t.Errorf("readyz while draining: %s", got)
+	}
+	if got := send(t, g.addresses.Admin.String(), "GET /healthz"); !strings.HasPrefix(got, "200") {
+		t.Errorf("healthz while draining: %s", got)
+	}
+}
+
+func TestASecondGatewayOnTheSameLedgerIsRefused(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	text := strings.Replace(hookConfig, "sources:", fmt.Sprintf("ledger: {url: %q}\nsources:", "sqlite:"+path), 1)
+	first := startGateway(t, text, &desk{})
+	second := New(first.config, Options{Version: "test", Logger: first.Logger})
+	err := second.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("second: %v", err)
+	}
+}
