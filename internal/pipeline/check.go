@@ -4,7 +4,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -48,21 +47,14 @@ func ruleProblems(path Path, problems []rule.Problem) []Problem {
 	return out
 }
 
-// inFileOrder compares routes by their index; other parts keep the order in which they were checked.
-func inFileOrder(a, b Path) int {
-	index := func(p Path) (int, bool) {
-		if len(p) < 2 || p[0] != "routes" {
-			return 0, false
+// routeOf returns the index of the route that a path is in; what stands in none comes first.
+func (p Path) routeOf() int {
+	if len(p) >= 2 && p[0] == "routes" {
+		if i, ok := p[1].(int); ok {
+			return i
 		}
-		i, ok := p[1].(int)
-		return i, ok
 	}
-	i, iOK := index(a)
-	j, jOK := index(b)
-	if iOK && jOK {
-		return cmp.Compare(i, j)
-	}
-	return 0
+	return -1
 }
 
 // checkRoutes reports names of routes, sources and targets that cannot be right.

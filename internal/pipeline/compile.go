@@ -5,6 +5,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -77,7 +78,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	for _, t := range targets {
 		problems = append(problems, p.checkRequired(t, implicit)...)
 	}
-	slices.SortStableFunc(problems, func(a, b Problem) int { return inFileOrder(a.Path, b.Path) })
+	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Path.routeOf(), b.Path.routeOf()) })
 	if len(problems) > 0 {
 		return nil, problems
 	}

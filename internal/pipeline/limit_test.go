@@ -3,6 +3,7 @@
 package pipeline
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -96,8 +97,8 @@ func openElements(s string) []string {
 			}
 		case html.EndTagToken:
 			name := tagName(z)
-			for i := len(open) - 1; i >= 0; i-- {
-				if open[i] == name {
+			for i, opened := range slices.Backward(open) {
+				if opened == name {
 					open = open[:i]
 					break
 				}

@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/rule"
 )
 
 // removed takes the place of what was found, unless the configuration says otherwise.
@@ -258,8 +259,9 @@ func textTree(v any, f func(string) string) any {
 	switch v := v.(type) {
 	case string:
 		return f(v)
-	case json.Number:
-		if text := f(v.String()); text != v.String() {
+	case json.Number, int64, float64:
+		digits := rule.FormatValue(v)
+		if text := f(digits); text != digits {
 			return text
 		}
 		return v
