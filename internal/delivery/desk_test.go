@@ -23,6 +23,7 @@ import (
 // desk keeps tickets. It remembers idempotency keys unless it is forgetful, and refuses another body under one.
 type desk struct {
 	forgetful bool
+	upsert    bool // one ticket for an object, whatever the key
 	// behave says what goes wrong with a request; nil: nothing ever does.
 	behave func(request) fault
 
@@ -150,7 +151,7 @@ func (k *desk) serve(w http.ResponseWriter, in request) {
 	}
 	k.keys[in.key] = in.body
 	for _, t := range k.tickets {
-		if in.update == t.id {
+		if in.update == t.id || k.upsert && in.object == t.object {
 			t.body = in.body
 			t.bodies = append(t.bodies, in.body)
 			k.answer(w, t)

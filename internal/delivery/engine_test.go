@@ -50,14 +50,18 @@ func TestARenamedTargetKeepsItsObjects(t *testing.T) {
 // TestOutage: what comes in during an outage of a minute is kept, tried with backoff, and arrives once.
 func TestOutage(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
-		const perSecond, seconds = 50, 60
+		const seconds = 60
+		perSecond := 50
+		if testing.Short() {
+			perSecond = 5
+		}
 		begin := time.Now()
 		k := &desk{behave: func(r request) fault {
 			return fault{refused: r.at.Sub(begin) < seconds*time.Second}
 		}}
-		slow := target("help", k)
-		slow.Workers = 8
-		w.start(slow)
+		wide := target("help", k)
+		wide.Workers = 64
+		w.start(wide)
 		for second := range seconds {
 			var group sync.WaitGroup
 			for i := range perSecond {
@@ -67,7 +71,7 @@ func TestOutage(t *testing.T) {
 			w.pass(time.Second)
 		}
 		w.settles("help", 3*time.Minute)
-		w.want("help", ledger.Counts{Delivered: perSecond * seconds})
+		w.want("help", ledger.Counts{Delivered: int64(perSecond * seconds)})
 		equal(t, "tickets", len(k.held()), perSecond*seconds)
 		w.tidy(k)
 	})

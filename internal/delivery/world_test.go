@@ -50,10 +50,12 @@ func run(t *testing.T, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &world{t: t, path: path, log: &journal{}, metrics: metrics.New("test", nil), random: func() float64 { return 0.5 }}
 		w.open()
+		defer func() { // after a Fatal, too: nothing may stay behind in the bubble
+			w.stop()
+			w.audit()
+			w.close()
+		}()
 		test(t, w)
-		w.stop()
-		w.audit()
-		w.close()
 	})
 }
 
@@ -160,7 +162,8 @@ func (w *world) startWith(s Setup) {
 // apply reloads.
 func (w *world) apply(d pipeline.Definition, targets ...Target) {
 	w.t.Helper()
-	w.engine.Apply(w.setupOf(d, targets...))
+	w.setup = w.setupOf(d, targets...)
+	w.engine.Apply(w.setup)
 	synctest.Wait()
 }
 
@@ -256,29 +259,35 @@ func (w *world) want(target string, want ledger.Counts) {
 	}
 }
 
-// attempts returns the attempts of a visitor's conversation as "1 temporary, 2 ok".
-func (w *world) attempts(visitor, target string) string {
+// lines returns the attempts of a visitor's conversation, oldest first.
+func (w *world) lines(visitor, target string) []ledger.Attempt {
 	w.t.Helper()
 	lines, err := w.ledger.Attempts(context.Background(), chat.NewID("test", visitor), target)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	slices.SortStableFunc(lines, func(a, b ledger.Attempt) int { return a.At.Compare(b.At) })
+	return lines
+}
+
+// attempts returns them as "1 temporary, 2 ok".
+func (w *world) attempts(visitor, target string) string {
+	w.t.Helper()
 	var all []string
-	for _, a := range lines {
+	for _, a := range w.lines(visitor, target) {
 		all = append(all, fmt.Sprintf("%d %s", a.Number, a.Kind))
 	}
 	return strings.Join(all, ", ")
 }
 
-// reason returns what the newest attempt of a visitor's conversation said.
+// reason returns what the newest of them said.
 func (w *world) reason(visitor, target string) string {
 	w.t.Helper()
-	lines, err := w.ledger.Attempts(context.Background(), chat.NewID("test", visitor), target)
-	if err != nil || len(lines) == 0 {
-		w.t.Fatalf("attempts of %s: %d, %v", visitor, len(lines), err)
+	lines := w.lines(visitor, target)
+	if len(lines) == 0 {
+		w.t.Fatalf("no attempts of %s", visitor)
 	}
-	return slices.MaxFunc(lines, func(a, b ledger.Attempt) int { return a.At.Compare(b.At) }).Reason
+	return lines[len(lines)-1].Reason
 }
 
 // status returns the status of a target.

@@ -1,0 +1,282 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/pipeline"
+)
+
+// TestInDoubtTheBytesStay: a reload between an attempt that may have been taken and the next one does not change what
+// is sent under the same key; what was never sent is rendered with the configuration of today.
+func TestInDoubtTheBytesStay(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprintf("restart %v", restart), func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				var calls atomic.Int32
+				k := &desk{behave: func(r request) fault {
+					return fault{lost: strings.Contains(r.body, "ann") && calls.Add(1) < 3, refused: strings.Contains(r.body, "bob") && calls.Load() < 3}
+				}}
+				help := target("help", k)
+				w.startWith(w.setupOf(definition("old: ", help), help))
+				w.accept("ann")
+				w.accept("bob")
+				w.pass(time.Second)
+				w.want("help", ledger.Counts{Pending: 2})
+				if restart {
+					w.setup = w.setupOf(definition("new: ", help), help)
+					w.restart()
+				} else {
+					w.apply(definition("new: ", help), help)
+				}
+				w.settles("help", time.Minute)
+				equal(t, "tickets", fmt.Sprint(k.held()), "[new: bob hello old: ann hello]")
+				w.tidy(k)
+			})
+		})
+	}
+}
+
+// TestARouteThatIsGone: the delivery is rendered as it was accepted.
+func TestARouteThatIsGone(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		var up atomic.Bool
+		k := &desk{behave: func(request) fault { return fault{refused: !up.Load()} }}
+		help := target("help", k)
+		w.startWith(w.setupOf(definition("old: ", help), help))
+		w.accept("ann")
+		w.pass(time.Second)
+		d := definition("new: ", help)
+		d.Routes[0].Name = "another"
+		w.apply(d, help)
+		up.Store(true)
+		w.settles("help", time.Minute)
+		equal(t, "tickets", fmt.Sprint(k.held()), "[old: ann hello]")
+	})
+}
+
+// TestMappingError: the delivery is dead at once, visibly; the corrected mapping and a replay heal it.
+func TestMappingError(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := new(desk)
+		help := target("help", k)
+		d := definition("", help)
+		broken := &brokenMapper{Mapper: w.setupOf(d, help).Mapper}
+		s := w.setupOf(d, help)
+		s.Mapper = broken
+		w.startWith(s)
+		a := w.accept("ann")
+		w.pass(time.Second)
+		w.want("help", ledger.Counts{Dead: 1})
+		equal(t, "attempts", w.attempts("ann", "help"), "1 mapping")
+		equal(t, "requests", len(k.seen()), 0)
+		if !strings.Contains(w.log.String(), "correct the mapping") {
+			t.Error("the log has no hint")
+		}
+		if n := testutil.CollectAndCount(w.metrics.Registry(), "afterchat_mapping_errors_total"); n != 1 {
+			t.Errorf("%d series of mapping errors, want 1", n)
+		}
+
+		w.apply(d, help)
+		if err := w.ledger.Replay(t.Context(), a.ID, "help"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		w.want("help", ledger.Counts{Delivered: 1})
+	})
+}
+
+// brokenMapper finds the subject absent in everything.
+type brokenMapper struct{ Mapper }
+
+func (*brokenMapper) Map(_ *chat.Conversation, target string, routes []string) (pipeline.Rendered, error) {
+	return pipeline.Rendered{}, &pipeline.MappingError{Route: routes[0], Target: target, Field: "subject", Err: pipeline.ErrAbsent}
+}
+
+// TestUncertain: where nothing at the target holds one object, the policy decides between twice and perhaps not at all.
+func TestUncertain(t *testing.T) {
+	for policy, want := range map[string]struct {
+		tickets  int
+		attempts string
+		counts   ledger.Counts
+	}{
+		"resend": {2, "1 temporary, 2 ok", ledger.Counts{Delivered: 1}},
+		"dead":   {1, "1 uncertain", ledger.Counts{Dead: 1}},
+	} {
+		t.Run(policy, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				var calls atomic.Int32
+				k := &desk{forgetful: true, behave: func(request) fault { return fault{lost: calls.Add(1) == 1} }}
+				help := target("help", k)
+				help.Once, help.Policy.OnUncertain = connectors.OnceNone, policy
+				w.start(help)
+				a := w.accept("ann")
+				w.pass(time.Minute)
+				w.want("help", want.counts)
+				equal(t, "tickets", len(k.held()), want.tickets)
+				equal(t, "attempts", w.attempts("ann", "help"), want.attempts)
+				if want.counts.Dead == 0 {
+					return
+				}
+				// A person has looked and says that it is not there.
+				if err := w.ledger.Replay(t.Context(), a.ID, "help"); err != nil {
+					t.Fatal(err)
+				}
+				w.pass(time.Minute)
+				w.want("help", ledger.Counts{Delivered: 1})
+			})
+		})
+	}
+}
+
+// TestLapsed: a worker that crashed may have sent it, so the cautious do not send it again.
+func TestLapsed(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := new(desk)
+		help := target("help", k)
+		help.Once, help.Policy.OnUncertain = connectors.OnceNone, OnUncertainDead
+		w.use = lapsed{w.ledger}
+		w.start(help)
+		w.accept("ann")
+		w.pass(time.Second)
+		w.want("help", ledger.Counts{Dead: 1})
+		equal(t, "requests", len(k.seen()), 0)
+		equal(t, "attempts", w.attempts("ann", "help"), "1 uncertain")
+	})
+}
+
+// lapsed says of everything that an earlier claim ended without an outcome.
+type lapsed struct{ Ledger }
+
+func (l lapsed) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error) {
+	got, err := l.Ledger.Claim(ctx, c)
+	for i := range got.Deliveries {
+		d := &got.Deliveries[i]
+		d.Uncertain, d.Resend, d.Lapsed = true, true, true
+	}
+	return got, err
+}
+
+// TestTheLedgerFails: the engine waits, neither spins nor dies, and what was delivered is not sent again.
+func TestTheLedgerFails(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := &desk{behave: func(request) fault { return fault{slow: time.Second} }}
+		flaky := &failingLedger{Ledger: w.ledger}
+		w.use = flaky
+		w.start(target("help", k))
+		w.accept("ann")
+		w.pass(500 * time.Millisecond)
+		flaky.fails.Store(true)
+		w.accept("bob")
+		w.pass(20 * time.Second)
+		w.want("help", ledger.Counts{Pending: 2})
+		if calls := flaky.calls.Load(); calls < 5 || calls > 25 {
+			t.Errorf("%d calls of a ledger that fails, in 20 s", calls)
+		}
+		flaky.fails.Store(false)
+		w.settles("help", 20*time.Second)
+		w.want("help", ledger.Counts{Delivered: 2})
+		equal(t, "requests", len(k.seen()), 2)
+		w.tidy(k)
+	})
+}
+
+// TestTheLedgerFailsAtTheStart: the target's state is read as soon as it can be.
+func TestTheLedgerFailsAtTheStart(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := new(desk)
+		flaky := &failingLedger{Ledger: w.ledger}
+		flaky.fails.Store(true)
+		w.use = flaky
+		w.start(target("help", k))
+		w.accept("ann")
+		w.pass(time.Minute)
+		flaky.fails.Store(false)
+		w.settles("help", 10*time.Second)
+		w.want("help", ledger.Counts{Delivered: 1})
+	})
+}
+
+// failingLedger fails while its switch is on.
+type failingLedger struct {
+	Ledger
+	fails atomic.Bool
+	calls atomic.Int32 // that failed
+}
+
+var errDisk = errors.New("disk I/O error")
+
+func (l *failingLedger) err() error {
+	if l.fails.Load() {
+		l.calls.Add(1)
+		return errDisk
+	}
+	return nil
+}
+
+func (l *failingLedger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error) {
+	if err := l.err(); err != nil {
+		return ledger.Claimed{}, err
+	}
+	return l.Ledger.Claim(ctx, c)
+}
+
+func (l *failingLedger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
+	if err := l.err(); err != nil {
+		return ledger.Settled{}, err
+	}
+	return l.Ledger.Settle(ctx, s)
+}
+
+func (l *failingLedger) TargetState(ctx context.Context, name string) (ledger.TargetState, error) {
+	if err := l.err(); err != nil {
+		return ledger.TargetState{}, err
+	}
+	return l.Ledger.TargetState(ctx, name)
+}
+
+// TestFenced: a lease that has gone to somebody else is no error of the engine.
+func TestFenced(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		var calls atomic.Int32
+		k := &desk{behave: func(request) fault {
+			if calls.Add(1) == 1 {
+				return fault{slow: 9 * time.Second}
+			}
+			return fault{status: http.StatusBadRequest}
+		}}
+		help := target("help", k)
+		w.use = shortLeases{w.ledger}
+		w.start(help)
+		w.accept("ann")
+		w.pass(5 * time.Second)
+		got, err := w.ledger.Claim(t.Context(), ledger.Claim{Target: "help", Limit: 1, Lease: time.Hour, Config: "x"})
+		if err != nil || len(got.Deliveries) != 1 {
+			t.Fatalf("claim: %d deliveries, %v", len(got.Deliveries), err)
+		}
+		w.pass(10 * time.Second)
+		if !strings.Contains(w.log.String(), ledger.ErrFenced.Error()) {
+			t.Errorf("the log does not say that the lease was lost:\n%s", w.log.tail())
+		}
+		w.want("help", ledger.Counts{Pending: 1})
+	})
+}
+
+// shortLeases makes leases end before the attempt does.
+type shortLeases struct{ Ledger }
+
+func (l shortLeases) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error) {
+	c.Lease = 4 * time.Second
+	return l.Ledger.Claim(ctx, c)
+}
