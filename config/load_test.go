@@ -292,11 +292,18 @@ func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
 			t.Errorf("%s: a secret is shown:\n%s", name, out.String())
 		}
 		// With something in place of the secrets it is the same configuration.
-		text := strings.ReplaceAll(out.String(), "'"+secret.Mask+"'", "https://example.com/0123456789")
-		text = strings.ReplaceAll(text, secret.Mask, "https://example.com/0123456789")
-		again, err := config.Parse(name, []byte(hookSecrets.Replace(text)), known(), environment())
+		var text strings.Builder
+		for line := range strings.Lines(out.String()) {
+			stand := "https://example.com/0123456789"
+			if strings.HasPrefix(strings.TrimSpace(line), "secret: [") {
+				stand = "0123456789abcdef"
+			}
+			line = strings.ReplaceAll(line, "'"+secret.Mask+"'", stand)
+			text.WriteString(strings.ReplaceAll(line, secret.Mask, stand))
+		}
+		again, err := config.Parse(name, []byte(text.String()), known(), environment())
 		if err != nil {
-			t.Errorf("%s does not load again: %v\n%s", name, err, text)
+			t.Errorf("%s does not load again: %v\n%s", name, err, text.String())
 			continue
 		}
 		ignore := cmpopts.IgnoreFields(pipeline.Definition{}, "Defaults")
@@ -308,10 +315,6 @@ func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
 		}
 	}
 }
-
-// hookSecrets puts back what can stand in a path.
-var hookSecrets = strings.NewReplacer("secret: [https://example.com/0123456789]", "secret: [0123456789abcdef]",
-	"secret: ['https://example.com/0123456789']", "secret: [0123456789abcdef]")
 
 // instance reads YAML as JSON Schema sees it.
 func instance(t *testing.T, text []byte) (any, bool) {

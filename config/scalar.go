@@ -92,14 +92,15 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is the size in the largest binary unit that keeps it whole.
+// String is the size in the unit that gives the smallest whole number.
 func (s Size) String() string {
-	for _, unit := range []string{"TiB", "GiB", "MiB", "KiB"} {
-		if n := Size(sizeUnits[unit]); s >= n && s%n == 0 {
-			return fmt.Sprintf("%d%s", s/n, unit)
+	least, unit := int64(s), ""
+	for _, u := range []string{"kB", "KiB", "MB", "MiB", "GB", "GiB", "TB", "TiB"} {
+		if n := sizeUnits[u]; int64(s) >= n && int64(s)%n == 0 && int64(s)/n < least {
+			least, unit = int64(s)/n, u
 		}
 	}
-	return strconv.FormatInt(int64(s), 10)
+	return strconv.FormatInt(least, 10) + unit
 }
 
 // MarshalText is String.
