@@ -48,7 +48,7 @@ fuzz: ## Fuzz every parser, FUZZTIME each (20s)
 
 .PHONY: bench
 bench: build ## Size, start, memory, and durable acknowledgements beside the same server without a ledger
-	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^$$' -bench '^BenchmarkGateway' -benchtime 1x -v
+	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd ./internal/gateway -run '^$$' -bench '^BenchmarkGateway' -benchtime 1x
 
 .PHONY: cover
 cover: ## Show test coverage by function
