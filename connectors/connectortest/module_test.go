@@ -12,40 +12,60 @@ import (
 
 func TestModuleOfItsOwn(t *testing.T) {
 	t.Parallel()
+	run := module(t)
+	run("go", "vet", "./...")
+	if out := run("go", "test", "-v", "."); !strings.Contains(out, "--- PASS: TestConnector/one_object_whatever_fails") {
+		t.Errorf("the suite did not run:\n%s", out)
+	}
+}
+
+// TestCustomBuild builds afterchat with one more connector and asks it what it has.
+func TestCustomBuild(t *testing.T) {
+	t.Parallel()
+	run := module(t)
+	run("go", "build", "-o", "acmechat", "./cmd/acmechat")
+	out := run("./acmechat", "connectors")
+	for _, name := range []string{"acme", "file", "http"} {
+		if !strings.Contains("\n"+out, "\n"+name+" ") {
+			t.Errorf("%s is not among the connectors:\n%s", name, out)
+		}
+	}
+}
+
+// module copies the module, because the go tool writes to go.mod and go.sum, and returns what runs a command there.
+func module(t *testing.T) (run func(args ...string) string) {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("builds a module")
 	}
-	tool, err := exec.LookPath("go")
-	if err != nil {
+	if _, err := exec.LookPath("go"); err != nil {
 		t.Skip("there is no go tool: ", err)
 	}
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		t.Fatal(err)
 	}
-	// A copy, because the go tool writes to go.mod and go.sum.
-	module := filepath.Join(t.TempDir(), "acme")
-	if err := os.CopyFS(module, os.DirFS("testdata/acme")); err != nil {
+	folder := filepath.Join(t.TempDir(), "acme")
+	if err := os.CopyFS(folder, os.DirFS("testdata/acme")); err != nil {
 		t.Fatal(err)
 	}
-	goMod := read(t, filepath.Join(module, "go.mod"))
+	goMod := read(t, filepath.Join(folder, "go.mod"))
 	moved := strings.Replace(goMod, "=> ../../../..", "=> "+root, 1)
 	if moved == goMod {
 		t.Fatal("go.mod has no replace directive to ../../../..")
 	}
-	write(t, filepath.Join(module, "go.mod"), moved)
-	write(t, filepath.Join(module, "go.sum"), read(t, filepath.Join(root, "go.sum")))
-	for _, args := range [][]string{{"vet", "."}, {"test", "-v", "."}} {
-		cmd := exec.CommandContext(t.Context(), tool, args...)
-		cmd.Dir = module
+	write(t, filepath.Join(folder, "go.mod"), moved)
+	write(t, filepath.Join(folder, "go.sum"), read(t, filepath.Join(root, "go.sum")))
+	return func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
+		cmd.Dir = folder
 		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off", "GOTOOLCHAIN=local")
 		out, err := cmd.CombinedOutput()
 		if err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
+			t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 		}
-		if args[0] == "test" && !strings.Contains(string(out), "--- PASS: TestConnector/one_object_whatever_fails") {
-			t.Errorf("the suite did not run:\n%s", out)
-		}
+		return string(out)
 	}
 }
 

@@ -361,9 +361,9 @@ func TestTakenBack(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.jsonl")
 	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), "AFTERCHAT_TEST_LIMITED="+path)
-	out, err := cmd.CombinedOutput()
+	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("%v: %s", err, out)
+		t.Fatal(err)
 	}
 	if want := "denied, uncertain false"; string(out) != want {
 		t.Errorf("the second push was %q, want %q", out, want)
@@ -376,9 +376,14 @@ func TestTakenBack(t *testing.T) {
 // limited allows files of 100 bytes and writes two lines of 63.
 func limited(path string) {
 	signal.Ignore(syscall.SIGXFSZ)
-	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: 100}); err != nil {
+	var normal syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &normal); err != nil {
 		panic(err)
 	}
+	if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 100, Max: normal.Max}); err != nil {
+		panic(err)
+	}
+	defer func() { _ = syscall.Setrlimit(syscall.RLIMIT_FSIZE, &normal) }()
 	c, err := file.Type().Open(&file.Settings{Path: path, Mode: 0o600}, connectors.Env{Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		panic(err)

@@ -187,7 +187,6 @@ func TestBrokenConnection(t *testing.T) {
 		text      string
 	}{
 		{"nobody listens", closed, false, "connection refused"},
-		{"unknown host", "no-such-host.invalid", false, "failed"},
 		{"closed within the request", serveRaw(t, func(conn net.Conn) { _, _ = io.ReadFull(conn, make([]byte, 1)) }), true, "failed"},
 		{"closed after the request was read", serveRaw(t, func(conn net.Conn) { readRequest(t, conn) }), true, "EOF"},
 		{"rubbish for an answer", serveRaw(t, func(conn net.Conn) {
@@ -304,11 +303,14 @@ func TestRepeats(t *testing.T) {
 		kind     connectors.Kind
 		least    time.Duration
 		ok       bool
+
+		uncertain bool
 	}{
 		{name: "dial fails twice", timeout: time.Minute, script: []any{errRefused, errRefused, 200}, requests: 3, ok: true},
 		{name: "dial fails always", timeout: time.Minute, script: []any{errRefused}, requests: 3, kind: connectors.Temporary},
-		{name: "reset", timeout: time.Minute, script: []any{reset, 200}, requests: 1, kind: connectors.Temporary},
-		{name: "server error", timeout: time.Minute, script: []any{500, 200}, requests: 1, kind: connectors.Temporary},
+		{name: "unknown host", timeout: time.Minute, script: []any{&net.DNSError{Err: "no such host", Name: "api.example", IsNotFound: true}}, requests: 3, kind: connectors.Temporary},
+		{name: "reset", timeout: time.Minute, script: []any{reset, 200}, requests: 1, kind: connectors.Temporary, uncertain: true},
+		{name: "server error", timeout: time.Minute, script: []any{500, 200}, requests: 1, kind: connectors.Temporary, uncertain: true},
 		{name: "throttled for a moment", timeout: time.Minute, script: []any{429, 503, 200}, requests: 3, ok: true, least: 2 * time.Second},
 		{name: "throttled always", timeout: time.Minute, script: []any{429}, requests: 3, kind: connectors.Throttled, least: 2 * time.Second},
 		{name: "the wait does not fit the deadline", timeout: 1500 * time.Millisecond, script: []any{429, 200}, requests: 1, kind: connectors.Throttled},
@@ -343,8 +345,11 @@ func TestRepeats(t *testing.T) {
 				if tt.ok != (err == nil) {
 					t.Fatalf("error = %v", err)
 				}
-				if err != nil && classified(t, err).Kind != tt.kind {
-					t.Errorf("kind = %v, want %v", classified(t, err).Kind, tt.kind)
+				if err == nil {
+					return
+				}
+				if e := classified(t, err); e.Kind != tt.kind || e.Uncertain != tt.uncertain {
+					t.Errorf("error = %+v, want %v, uncertain %v", e, tt.kind, tt.uncertain)
 				}
 			})
 		})
