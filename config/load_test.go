@@ -467,3 +467,38 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestReadmeBlocksLoad loads every YAML block of README.md. A block that is a part of a file gets the rest from here.
+func TestReadmeBlocksLoad(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := environment()
+	env.LookupEnv = func(name string) (string, bool) { return "canary-0123456789", name != "BRAND" }
+	rest := []struct{ key, text string }{
+		{"version:", "version: 1\n"},
+		{"sources:", "sources: {shop: {type: smartsupp, secret: '${env.SHOP_SECRET}'}}\n"},
+		{"targets:", "targets: {help: {type: http, url: 'https://help.example.com'}, log: {type: file, path: out.jsonl}}\n"},
+	}
+	blocks := 0
+	for part := range strings.SplitSeq(string(text), "\n```yaml\n") {
+		if blocks++; blocks == 1 {
+			continue
+		}
+		block, _, _ := strings.Cut(part, "\n```")
+		whole := block + "\n"
+		for _, r := range rest {
+			if !strings.Contains("\n"+block, "\n"+r.key) {
+				whole += r.text
+			}
+		}
+		if _, err := config.Parse("README.md", []byte(whole), known(), env); err != nil {
+			t.Errorf("block %d: %v\n%s", blocks-1, err, whole)
+		}
+	}
+	if blocks < 7 {
+		t.Errorf("only %d blocks", blocks-1)
+	}
+}

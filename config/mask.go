@@ -82,10 +82,13 @@ func lexical(f *file, line span) []span {
 	var out []span
 	for _, m := range sensitive.FindAllStringIndex(text, -1) {
 		value := text[m[1]:]
-		if i := strings.Index(value, ", "); i >= 0 && strings.Contains(text[:m[0]+1], "{") {
-			value = value[:i]
+		if strings.Contains(text[:m[0]+1], "{") {
+			value, _, _ = strings.Cut(value, ", ")
+			for strings.HasSuffix(value, "}") && strings.Count(value, "}") > strings.Count(value, "{") {
+				value = strings.TrimSuffix(value, "}")
+			}
 		}
-		value = strings.TrimRight(value, " }")
+		value = strings.TrimRight(value, " ")
 		if value != "" && !isReference(value) && !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
 			out = append(out, span{line.from + m[1], line.from + m[1] + len(value)})
 		}

@@ -243,6 +243,9 @@ func (s *aligner) escape() bool {
 	}
 	if breakAt(s.text, s.at+1) > 0 {
 		s.at++
+		for !s.done() && s.next() == '\n' {
+			s.out = append(s.out, s.at)
+		}
 		s.at, _ = s.fold()
 		return true
 	}

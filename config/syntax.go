@@ -103,7 +103,7 @@ var traps = []trap{
 		"a value cannot start with this character", "put single quotes around the value",
 	},
 	{
-		"unknown escape character", regexp.MustCompile(`("[^"]*\\[^0abt\tnvfre "/\\N_LPxuU])`),
+		"unknown escape character", regexp.MustCompile(`("[^"]*\\[^0abt\tnvfre "\\N_LPxuU])`),
 		"a backslash in double quotes starts an escape", "use single quotes, in which a backslash is a backslash",
 	},
 	{
