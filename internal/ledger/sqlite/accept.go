@@ -240,8 +240,8 @@ func (a *arrival) storeBody(t *tx, number int64, revision int) error {
 // fanOut asks for the plan of the revision in a.answer and takes it to the rows of the targets.
 func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	if id, revision := a.answer.ID, a.answer.Revision; !a.asked || a.planned != id || a.revision != revision {
-		a.asked, a.planned, a.revision = true, id, revision
 		a.plan = a.hook.Plan(id, revision)
+		a.asked, a.planned, a.revision = true, id, revision
 	}
 	plans, err := a.plans(expired)
 	if err != nil {

@@ -6,6 +6,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
@@ -90,7 +91,11 @@ func (l *Ledger) expire(now time.Time) func(context.Context) (bool, error) {
 func (t *tx) expire(number int64, now time.Time) error {
 	keep := t.ledger.options.Retention
 	var seen int64
-	if err := t.row(`SELECT seen_at FROM conversation WHERE number = ?`, []any{number}, &seen); err != nil {
+	err := t.row(`SELECT seen_at FROM conversation WHERE number = ? AND bodies = 1`, []any{number}, &seen)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // another run was faster
+	}
+	if err != nil {
 		return err
 	}
 	rows, err := t.deliveries(number)

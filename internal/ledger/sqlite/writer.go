@@ -25,6 +25,17 @@ type operation struct {
 	done chan struct{} // closed after the commit
 }
 
+// run keeps a panic in what a caller handed in from taking down the writer, and with it everybody's hooks.
+func (op *operation) run(t *tx) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			t.wrote = true // perhaps half of it
+			err = fmt.Errorf("panic in the ledger's transaction: %v", cause)
+		}
+	}()
+	return op.do(t)
+}
+
 // write has do executed and committed. When ctx ends first, its error comes back and do may still happen.
 func (l *Ledger) write(ctx context.Context, do func(*tx) error) error {
 	op := &operation{ctx: ctx, do: do, done: make(chan struct{})}
@@ -148,7 +159,7 @@ func (w *writer) transact(batch []*operation) error {
 			continue
 		}
 		t.op, op.due, t.wrote = op, nil, false
-		if err := op.do(t); err != nil {
+		if err := op.run(t); err != nil {
 			op.err = w.explain(err)
 			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote {
 				return op.err

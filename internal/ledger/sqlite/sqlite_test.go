@@ -1,0 +1,700 @@
+// This file holds what the suite cannot ask: the file, its lock and its schema, the clock, full disks, damage.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+var update = flag.Bool("update", false, "write the dump of the newest schema to testdata")
+
+func hook(id string, targets ...string) ledger.Hook {
+	p := ledger.Plan{Config: "accepted-under"}
+	for _, target := range targets {
+		p.Deliveries = append(p.Deliveries, ledger.PlannedDelivery{Target: target, Routes: []string{"all"}})
+	}
+	c := chat.Conversation{ID: id, Source: "shop", Platform: "smartsupp", Messages: []chat.Message{{Role: chat.Visitor, Text: id}}}
+	c.Normalize()
+	return ledger.Hook{Raw: []byte("body of " + id), Conversation: c, Plan: func(string, int) ledger.Plan { return p }}
+}
+
+func open(t testing.TB, path string, o Options) *Ledger {
+	t.Helper()
+	l, err := Open(t.Context(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil && !errors.Is(err, ledger.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func accept(t testing.TB, l *Ledger, h ledger.Hook) ledger.Acceptance {
+	t.Helper()
+	a, err := l.Accept(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func claim(t testing.TB, l *Ledger, target string, lease time.Duration) ledger.Claimed {
+	t.Helper()
+	c, err := l.Claim(t.Context(), ledger.Claim{Target: target, Limit: 100, Lease: lease, Config: "today"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func sound(t testing.TB, l *Ledger) {
+	t.Helper()
+	findings, err := l.Verify(t.Context())
+	if err != nil || len(findings) > 0 {
+		t.Fatalf("the audit found %+v, %v", findings, err)
+	}
+}
+
+// alter runs statements on the writing connection, as no method would.
+func alter(t testing.TB, l *Ledger, statements ...string) {
+	t.Helper()
+	err := l.write(t.Context(), func(tx *tx) error {
+		for _, s := range statements {
+			if _, err := tx.conn.ExecContext(context.Background(), s); err != nil {
+				return fmt.Errorf("%s: %w", s, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The engine works under a fake clock: leases and holds end by it, and no goroutine outlives Close.
+func TestFakeClock(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		l, err := Open(t.Context(), path, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := hook("c1", "help")
+		p := h.Plan("", 0)
+		p.Deliveries[0].Hold = 5 * time.Minute
+		h.Plan = func(string, int) ledger.Plan { return p }
+		accept(t, l, h)
+		c := claim(t, l, "help", time.Minute)
+		if len(c.Deliveries) != 0 || !c.Next.Equal(began.Add(5*time.Minute)) {
+			t.Fatalf("claimed %+v, want one due in five minutes", c)
+		}
+		<-time.After(time.Until(c.Next))
+		c = claim(t, l, "help", time.Minute)
+		if len(c.Deliveries) != 1 || !c.Deliveries[0].LeaseEnd.Equal(began.Add(6*time.Minute)) {
+			t.Fatalf("claimed %+v, want one for a minute", c)
+		}
+		<-time.After(time.Minute - time.Microsecond)
+		if c = claim(t, l, "help", time.Minute); len(c.Deliveries) != 0 {
+			t.Fatalf("claimed %+v before the lease ended", c)
+		}
+		<-time.After(time.Microsecond)
+		c = claim(t, l, "help", time.Minute)
+		if len(c.Deliveries) != 1 || !c.Deliveries[0].Uncertain {
+			t.Fatalf("claimed %+v after the lease ended, want one in doubt", c)
+		}
+		// All at once, so that operations wait for each other.
+		var all sync.WaitGroup
+		for i := range 20 {
+			all.Go(func() { accept(t, l, hook(fmt.Sprint("d", i), "help")) })
+		}
+		all.Wait()
+		if err := l.Retain(t.Context(), time.Now().Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+		sound(t, l)
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// A claim and the gauges must not read what they do not return, however much there is.
+func TestQueryPlans(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	accept(t, l, hook("c1", "help"))
+	for query, want := range map[string]string{
+		claimQuery: "USING INDEX due (target=? AND due_at<?)",
+		nextQuery:  "USING COVERING INDEX due (target=?)",
+		`SELECT min(pending_since) FROM delivery d WHERE d.target = ? AND d.state = 0`:                             "INDEX waiting (target=?)",
+		`SELECT min(due_at) FROM delivery d WHERE d.target = ? AND d.state = 0 AND d.due_at <= ?`:                  "INDEX due (target=? AND due_at<?)",
+		`SELECT ` + knownColumns + ` FROM conversation WHERE session = ? AND session <> '' ORDER BY ended_at DESC`: "INDEX session (session=?)",
+	} {
+		args := []any{"help", 1, 1}[:strings.Count(query, "?")]
+		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		err = each(rows, func(rows *sql.Rows) error {
+			var id, parent, unused int
+			var detail string
+			err := rows.Scan(&id, &parent, &unused, &detail)
+			plan = append(plan, detail)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(plan, "\n")
+		if !strings.Contains(text, want) || strings.Contains(text, "TEMP B-TREE") || strings.Contains(text, "SCAN") {
+			t.Errorf("%s\nis planned as\n%s\nwant %s and nothing sorted or scanned", query, text, want)
+		}
+	}
+}
+
+func TestDurabilitySettings(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	err := l.write(t.Context(), func(tx *tx) error {
+		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "auto_vacuum": "2"} {
+			var got string
+			if err := tx.row("PRAGMA "+pragma, nil, &got); err != nil {
+				return err
+			}
+			if got != want {
+				t.Errorf("%s is %s, want %s", pragma, got, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// One bad operation in a batch refuses nobody else's, whatever it had done before it failed.
+func TestBadOperationInBatch(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	// The writer is kept busy until all others wait, so that they become one batch.
+	begun, release := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() {
+		_ = l.write(t.Context(), func(*tx) error { close(begun); <-release; return nil })
+	})
+	<-begun
+	const n = 30
+	failures := make([]error, n)
+	for i := range n {
+		all.Go(func() {
+			h := hook(fmt.Sprint("c", i), "help")
+			switch i {
+			case 7:
+				h.Plan = func(string, int) ledger.Plan { panic("no plan") }
+			case 13:
+				failures[i] = l.write(t.Context(), func(tx *tx) error {
+					return errors.Join(tx.exec(`DELETE FROM body`), tx.exec(`INSERT INTO nowhere VALUES (1)`))
+				})
+				return
+			}
+			_, failures[i] = l.Accept(t.Context(), h)
+		})
+	}
+	for len(l.queue) < n {
+		<-time.After(time.Millisecond)
+	}
+	close(release)
+	all.Wait()
+	for i, err := range failures {
+		if bad := i == 7 || i == 13; bad != (err != nil) {
+			t.Errorf("operation %d: %v", i, err)
+		}
+	}
+	sound(t, l)
+	if got := len(claim(t, l, "help", time.Hour).Deliveries); got != n-2 {
+		t.Errorf("%d deliveries, want %d", got, n-2)
+	}
+}
+
+func TestPlanIsAskedAgainOnlyForAnotherRevision(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	a, err := l.newArrival(hook("c1", "help"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := 0
+	plan := a.hook.Plan
+	a.hook.Plan = func(id string, revision int) ledger.Plan { asked++; return plan(id, revision) }
+	broken := errors.New("broken")
+	err = l.write(t.Context(), func(tx *tx) error { return errors.Join(a.do(tx), broken) })
+	if !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	if err := l.write(t.Context(), a.do); err != nil || asked != 1 {
+		t.Fatalf("%v, asked %d times, want once", err, asked)
+	}
+}
+
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	accept(t, l, hook("c1", "help"))
+	alter(t, l, "PRAGMA max_page_count = 60")
+	var err error
+	stored := 1
+	for ; err == nil && stored < 1000; stored++ {
+		_, err = l.Accept(t.Context(), hook(fmt.Sprint("d", stored), "help"))
+	}
+	if stored--; !errors.Is(err, ledger.ErrFull) {
+		t.Fatalf("accept: %v, want ErrFull", err)
+	}
+	if _, err := l.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte(strings.Repeat("x", 9))}); err != nil && !errors.Is(err, ledger.ErrFull) {
+		t.Fatalf("quarantine: %v, want ErrFull", err)
+	}
+	sound(t, l)
+	alter(t, l, "PRAGMA max_page_count = 100000")
+	accept(t, l, hook("last", "help"))
+	s, err := l.Stats(t.Context())
+	if err != nil || s.Conversations != int64(stored+1) {
+		t.Fatalf("%d conversations, %v, want %d", s.Conversations, err, stored+1)
+	}
+	sound(t, l)
+}
+
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	accept(t, l, hook("c1", "help"))
+	alter(t, l, "PRAGMA query_only = 1")
+	_, err := l.Accept(t.Context(), hook("c2", "help"))
+	if err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		t.Fatalf("accept: %v, want a hint", err)
+	}
+	if err := l.Ready(t.Context()); err == nil {
+		t.Fatal("a ledger that cannot be written is ready")
+	}
+	if _, err := l.Conversation(t.Context(), "c1"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	_, err := Open(t.Context(), path, Options{})
+	if !errors.Is(err, ledger.ErrLocked) || !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+		t.Fatalf("%v, want ErrLocked with the process", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, path, Options{})
+}
+
+func TestRefusedFiles(t *testing.T) {
+	t.Parallel()
+	newer := filepath.Join(t.TempDir(), "newer.db")
+	l := open(t, newer, Options{})
+	alter(t, l, "PRAGMA user_version = 4711")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), newer, Options{}); !errors.Is(err, ledger.ErrNewer) || !strings.Contains(err.Error(), "4711") {
+		t.Errorf("a newer ledger: %v, want ErrNewer with its version", err)
+	}
+
+	foreign := filepath.Join(t.TempDir(), "foreign.db")
+	execute(t, foreign, `CREATE TABLE t (a); INSERT INTO t VALUES (1);`)
+	if _, err := Open(t.Context(), foreign, Options{}); !errors.Is(err, errForeign) {
+		t.Errorf("another program's database: %v, want errForeign", err)
+	}
+
+	text := filepath.Join(t.TempDir(), "text.db")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 400)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(t.Context(), text, Options{}); err == nil {
+		t.Error("a text file was opened")
+	}
+	if _, err := Open(t.Context(), filepath.Join(text, "below"), Options{}); err == nil {
+		t.Error("a path below a file was opened")
+	}
+}
+
+// execute runs a script on a database that is not open as a ledger.
+func execute(t testing.TB, path, script string) {
+	t.Helper()
+	db, err := connect(path, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = db.ExecContext(t.Context(), script)
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A conversation that cannot be read any more is dead and seen, and stops nobody else.
+func TestDamagedBody(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	for _, id := range []string{"c1", "c2", "c3", "c4"} {
+		accept(t, l, hook(id, "help"))
+	}
+	alter(t, l, `UPDATE body SET decoded = x'00' WHERE conversation = 2`, `DELETE FROM body WHERE conversation = 3`)
+	c := claim(t, l, "help", time.Hour)
+	if len(c.Deliveries) != 2 || len(c.Crashed) != 2 || c.Crashed[0].ID != "c2" || c.Crashed[1].ID != "c3" {
+		t.Fatalf("claimed %+v, want two of them and two crashed", c)
+	}
+	attempts, err := l.Attempts(t.Context(), "c2", "help")
+	if err != nil || len(attempts) != 1 || attempts[0].Kind != "crash" {
+		t.Fatalf("attempts %+v, %v", attempts, err)
+	}
+	s, err := l.Stats(t.Context())
+	if err != nil || s.Targets["help"].Dead != 2 {
+		t.Fatalf("%+v, %v, want two dead", s.Targets["help"], err)
+	}
+}
+
+func TestVerifyFinds(t *testing.T) {
+	t.Parallel()
+	for damage, want := range map[string]string{
+		`UPDATE counter SET pending = pending + 1, accepted = accepted + 1 WHERE target = 'help'`:    "2 pending are counted, 1 are there",
+		`PRAGMA ignore_check_constraints = 1; UPDATE counter SET accepted = 9 WHERE target = 'help'`: "9 revisions were accepted, but",
+		`UPDATE counter SET delivered = -1, accepted = accepted - 1 WHERE target = 'help'`:           "a counter is below 0",
+		`UPDATE counter SET dead_rows = 2, dead = 2, accepted = accepted + 1 WHERE target = 'crm'`:   "2 dead deliveries are counted, 1 are there",
+		`DELETE FROM counter WHERE target = 'help'`:                                                  "1 deliveries are not counted",
+		`DELETE FROM conversation`:                            "a delivery has no conversation",
+		`DELETE FROM body`:                                    "whose body is missing",
+		`INSERT INTO body SELECT 99, 1, 0, '', '', ''`:        "belongs to nothing",
+		`UPDATE total SET n = 7 WHERE name = 'conversations'`: "7 conversations are counted, 1 are there",
+		`DELETE FROM quarantine`:                              "1 quarantined hooks are counted, 0 are there",
+	} {
+		t.Run(damage, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			l := open(t, path, Options{})
+			accept(t, l, hook("c1", "help", "crm"))
+			if _, err := l.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte("?")}); err != nil {
+				t.Fatal(err)
+			}
+			c := claim(t, l, "crm", time.Hour).Deliveries[0]
+			if _, err := l.Settle(t.Context(), ledger.Settlement{ID: c.ID, Target: c.Target, Revision: 1, Fence: c.Fence, State: ledger.Dead, Tried: true}); err != nil {
+				t.Fatal(err)
+			}
+			sound(t, l)
+			alter(t, l, strings.Split(damage, "; ")...)
+			findings, err := l.Verify(t.Context())
+			if got := fmt.Sprint(findings, err); !strings.Contains(got, want) {
+				t.Errorf("the audit found %s, want %q", got, want)
+			}
+		})
+	}
+}
+
+func TestVerifyFindsDamage(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	for i := range 100 {
+		accept(t, l, hook(fmt.Sprint("c", i), "help"))
+	}
+	var page int64
+	if err := l.readers.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'due'`).Scan(&page); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteAt([]byte(strings.Repeat("damage", 100)), (page-1)*4096+2000)
+	if err := errors.Join(err, file.Close()); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, path, Options{})
+	findings, err := l.Verify(t.Context())
+	if err != nil || len(findings) == 0 || !strings.Contains(findings[0].Text, "the file is damaged") {
+		t.Fatalf("the audit found %+v, %v", findings, err)
+	}
+	// The rest of the ledger works on.
+	accept(t, l, hook("new", "crm"))
+}
+
+// What was acknowledged while the ledger closed is there, what was refused is not.
+func TestCloseUnderLoad(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{BatchLimit: 4})
+	var all sync.WaitGroup
+	acknowledged := make([][]string, 8)
+	started := make(chan struct{}, len(acknowledged))
+	for worker := range acknowledged {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				id := fmt.Sprintf("c%d-%d", worker, i)
+				_, err := l.Accept(t.Context(), hook(id, "help"))
+				if errors.Is(err, ledger.ErrClosed) {
+					return
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				acknowledged[worker] = append(acknowledged[worker], id)
+				if i == 3 {
+					started <- struct{}{}
+				}
+			}
+		})
+	}
+	for range acknowledged {
+		<-started
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	l = open(t, path, Options{})
+	count := 0
+	for _, ids := range acknowledged {
+		count += len(ids)
+		for _, id := range ids {
+			if _, err := l.Conversation(t.Context(), id); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if s, err := l.Stats(t.Context()); err != nil || s.Conversations != int64(count) {
+		t.Errorf("%d conversations, %v, want %d", s.Conversations, err, count)
+	}
+	sound(t, l)
+}
+
+// A caller that has gone gets its context's error while its operation still waits.
+func TestCallerGoes(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	begun, release := make(chan struct{}), make(chan struct{})
+	var all sync.WaitGroup
+	all.Go(func() { _ = l.write(t.Context(), func(*tx) error { close(begun); <-release; return nil }) })
+	<-begun
+	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := l.Accept(ctx, hook("c1", "help")); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("accept: %v, want context.DeadlineExceeded", err)
+	}
+	close(release)
+	all.Wait()
+	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Accepted {
+		t.Errorf("the hook of a caller that had gone before its turn was stored: %+v", a)
+	}
+}
+
+// Every earlier schema opens, with what it held.
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	steps, err := versions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		writeDump(t, filepath.Join("testdata", fmt.Sprintf("v%d.sql", len(steps))))
+	}
+	for version := 1; version <= len(steps); version++ {
+		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
+			t.Parallel()
+			dump, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("v%d.sql", version)))
+			if err != nil {
+				t.Fatalf("%v; run this test with -update once, before the schema is released", err)
+			}
+			path := filepath.Join(t.TempDir(), "ledger.db")
+			execute(t, path, string(dump))
+			l := open(t, path, Options{})
+			sound(t, l)
+			checkSample(t, l)
+		})
+	}
+}
+
+// fillSample stores what checkSample looks for.
+func fillSample(t testing.TB, l *Ledger) {
+	t.Helper()
+	settle := func(c ledger.Delivery, state ledger.State) {
+		t.Helper()
+		_, err := l.Settle(t.Context(), ledger.Settlement{
+			ID: c.ID, Target: c.Target, Revision: c.Revision, Fence: c.Fence, State: state, Tried: true,
+			Receipt: connectors.Receipt{ID: "t1", Parts: map[string]string{"note": "n1"}}, Attempt: &ledger.Attempt{At: time.Now(), Number: 1, Kind: "ok"},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept(t, l, hook("delivered", "help"))
+	settle(claim(t, l, "help", time.Hour).Deliveries[0], ledger.Delivered)
+	accept(t, l, hook("dead", "help"))
+	settle(claim(t, l, "help", time.Hour).Deliveries[0], ledger.Dead)
+	accept(t, l, hook("leased", "help"))
+	claim(t, l, "help", time.Hour)
+	accept(t, l, hook("pending", "crm"))
+	if _, err := l.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte("?")}); err != nil {
+		t.Fatal(err)
+	}
+	err := errors.Join(l.SaveConfig(t.Context(), "accepted-under", []byte("{}")),
+		l.SaveTargetState(t.Context(), "help", ledger.TargetState{Account: "f00", Paused: time.Hour}))
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkSample(t *testing.T, l *Ledger) {
+	t.Helper()
+	for _, id := range []string{"delivered", "dead", "leased", "pending"} {
+		if a := accept(t, l, hook(id)); a.Result != ledger.Repeated {
+			t.Errorf("%s: %s, want it repeated", id, a.Result)
+		}
+		if body, _, err := l.Raw(t.Context(), id, 1); err != nil || string(body) != "body of "+id {
+			t.Errorf("%s: body %q, %v", id, body, err)
+		}
+	}
+	c := claim(t, l, "help", time.Hour)
+	if len(c.Deliveries) != 1 || c.Deliveries[0].ID != "leased" || !c.Deliveries[0].Uncertain || c.Deliveries[0].Conversation.Messages[0].Text != "leased" {
+		t.Errorf("claimed %+v, want the leased one in doubt", c)
+	}
+	if err := l.Replay(t.Context(), "dead", "help"); err != nil {
+		t.Error(err)
+	}
+	h := hook("delivered", "help")
+	h.Raw, h.Conversation.Question = []byte("news"), "news"
+	accept(t, l, h)
+	c = claim(t, l, "help", time.Hour)
+	if len(c.Deliveries) != 2 || c.Deliveries[1].Held != 1 || c.Deliveries[1].Receipt.Parts["note"] != "n1" {
+		t.Errorf("claimed %+v, want the replay and an update", c)
+	}
+	if attempts, err := l.Attempts(t.Context(), "delivered", "help"); err != nil || len(attempts) != 1 {
+		t.Errorf("attempts %+v, %v", attempts, err)
+	}
+	if snapshot, err := l.Config(t.Context(), "accepted-under"); err != nil || string(snapshot) != "{}" {
+		t.Errorf("snapshot %q, %v", snapshot, err)
+	}
+	if s, err := l.TargetState(t.Context(), "help"); err != nil || s.Account != "f00" || s.Paused != time.Hour {
+		t.Errorf("state %+v, %v", s, err)
+	}
+	if s, err := l.Stats(t.Context()); err != nil || s.Quarantined != 1 || s.Conversations != 4 || s.LastHook["shop"].IsZero() {
+		t.Errorf("stats %+v, %v", s, err)
+	}
+	sound(t, l)
+}
+
+// writeDump writes a ledger of the newest schema as the SQL that makes it.
+func writeDump(t *testing.T, path string) {
+	t.Helper()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	fillSample(t, l)
+	var out strings.Builder
+	line := func(query string, args ...any) {
+		t.Helper()
+		rows, err := l.readers.QueryContext(t.Context(), query, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = each(rows, func(rows *sql.Rows) error {
+			var text string
+			err := rows.Scan(&text)
+			out.WriteString(text + ";\n")
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	out.WriteString("-- A ledger of this schema version with some rows. It stays as it is for ever; see TestUpgrade.\n")
+	line(`SELECT 'PRAGMA application_id = ' || application_id FROM pragma_application_id`)
+	line(`SELECT 'PRAGMA user_version = ' || user_version FROM pragma_user_version`)
+	line(`SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name`)
+	rows, err := l.readers.QueryContext(t.Context(), `SELECT name,
+		(SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(s.name)) FROM sqlite_schema s WHERE type = 'table' ORDER BY name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := map[string]string{}
+	var names []string
+	err = each(rows, func(rows *sql.Rows) error {
+		var name, columns string
+		err := rows.Scan(&name, &columns)
+		names, tables[name] = append(names, name), columns
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range names {
+		line(fmt.Sprintf(`SELECT 'INSERT INTO %s VALUES (' || %s || ')' FROM %s`, name, tables[name], name))
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func FuzzStored(f *testing.F) {
+	c, err := newCodec()
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := c.packConversation(hook("c1").Conversation)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good, "", "[]")
+	f.Add([]byte("{"), `{"id":"1"}`, `["a"]`)
+	f.Fuzz(func(t *testing.T, blob []byte, receipt, routes string) {
+		if conv, err := c.unpackConversation(blob, "c1", 3); err == nil && (conv.ID != "c1" || conv.Revision != 3) {
+			t.Fatalf("unpacked %+v", conv)
+		}
+		if _, ok := prints(blob).find([16]byte{1}); ok && len(blob) < printSize {
+			t.Fatal("found a fingerprint in less than one")
+		}
+		if chain := unpackChain(blob); len(chain) != len(blob)/8 {
+			t.Fatalf("%d digests from %d bytes", len(chain), len(blob))
+		}
+		r, err := unpackReceipt(receipt)
+		if err == nil {
+			if _, err := packReceipt(mergeReceipt(r, r)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if list, err := unpackRoutes(routes); err == nil {
+			if _, err := packRoutes(list); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
