@@ -228,7 +228,14 @@ func (d *decoder) scalar(n *node, f field, v reflect.Value) {
 		return
 	}
 	if hint := d.set(text, v); hint != "" {
-		d.add(n.at, hint, "%s: %q is no %s", f.key, n.shown(), wanted(v.Type()))
+		if what := wanted(v.Type()); what != "" {
+			d.add(n.at, hint, "%s: %q is no %s", f.key, n.shown(), what)
+			return
+		}
+		if n.from != "" {
+			hint = strings.ReplaceAll(hint, text, n.from) // what a variable holds is not shown
+		}
+		d.add(n.at, "", "%s: %s", f.key, hint)
 		return
 	}
 	d.least(n, f, v)
@@ -325,7 +332,7 @@ func (d *decoder) set(text string, v reflect.Value) (hint string) {
 	return ""
 }
 
-// wanted is what values of a type are called.
+// wanted is what values of a type are called, "" for a type that reads its own text and says what is wrong with it.
 func wanted(t reflect.Type) string {
 	switch {
 	case t == durationType:
@@ -335,7 +342,7 @@ func wanted(t reflect.Type) string {
 	case t == reflect.TypeFor[Rate]():
 		return "rate"
 	case isText(t):
-		return "valid value"
+		return ""
 	}
 	switch t.Kind() {
 	case reflect.Bool:

@@ -110,6 +110,7 @@ func TestOffsetsInScalars(t *testing.T) {
 		`a: "tab\t é \u00e9 \U0001F600 \x41 \\ \" X"`,
 		`a: "\0\a\b\e\f\n\r\v\N\_\L\P X"`,
 		"a: \"one\n  two\\\n  three \\\n\n  X\"",
+		"a: \"one\\\n  \\n\\n\\x41X\"",
 		"a: |\n  literal\n  X\n",
 		"a: |-\n\n  literal\n\n    deeper X\n",
 		"a: |2\n    indented X\n",

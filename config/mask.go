@@ -20,7 +20,7 @@ type masks struct {
 
 // leastMasked is the length from which a secret's text is masked inside messages too. Shorter ones would mask letters
 // of ordinary words; messages do not quote secrets in the first place.
-const leastMasked = 4
+const leastMasked = 6
 
 // hide notes a scalar that may not be shown. A reference to a variable or file is no secret in itself.
 func (m *masks) hide(f *file, n *node) {
@@ -71,7 +71,7 @@ func (m *masks) text(s string) string {
 
 var (
 	sensitive = regexp.MustCompile(`(?i)(?:^|[\s{,\-])["']?[\w-]*(?:secret|token|passw|passphrase|pwd|api_?key|` +
-		`private_?key|signing_?key|auth|bearer|credential|webhook)[\w-]*["']?\s*:\s*`)
+		`private_?key|signing_?key|authorization|bearer|credential|webhook)[\w-]*["']?\s*:\s*`)
 	userinfo = regexp.MustCompile(`://[^/@\s'"]+@`)
 )
 

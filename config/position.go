@@ -243,10 +243,11 @@ func (s *aligner) escape() bool {
 	}
 	if breakAt(s.text, s.at+1) > 0 {
 		s.at++
-		for !s.done() && s.next() == '\n' {
+		end, breaks := s.fold()
+		for range breaks - 1 { // the first one is escaped
 			s.out = append(s.out, s.at)
 		}
-		s.at, _ = s.fold()
+		s.at = end
 		return true
 	}
 	length, digits := 1, 0

@@ -13,7 +13,7 @@ func nearest(word string, known []string) string {
 	best, least := "", 1+max(1, len(word)/3)
 	plain := strings.ToLower(strings.ReplaceAll(word, "-", "_"))
 	for _, k := range known {
-		if d := distance(plain, k); d < least {
+		if d := distance(plain, strings.ToLower(k)); d < least {
 			best, least = k, d
 		}
 	}

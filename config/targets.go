@@ -55,9 +55,7 @@ func (l *loader) target(e entry) Target {
 	t.Type, t.Settings = typ, typ.Settings()
 	before := len(l.found)
 	l.structs(e.value, e.key.at, what, []string{"type"}, options, reflect.ValueOf(t.Settings).Elem())
-	if len(l.found) == before {
-		l.settingErrors(e, what, typ.Validate(t.Settings))
-	}
+	l.settingErrors(e, what, before, typ.Validate(t.Settings))
 	l.options(e, t)
 	t.Account = account(typ.Name(), t.Settings)
 	return t
@@ -98,31 +96,42 @@ func (l *loader) hideSettings(n *node) []string {
 	return keys
 }
 
-// settingErrors shows what a type says about its settings at the lines of their keys.
-func (l *loader) settingErrors(e entry, what string, err error) {
+// settingErrors shows what a type says about its settings at the lines of their keys. What was reported already, since
+// before, is not said again in other words.
+func (l *loader) settingErrors(e entry, what string, before int, err error) {
 	if err == nil {
 		return
 	}
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
-			l.settingErrors(e, what, one)
+			l.settingErrors(e, what, before, one)
 		}
 		return
 	}
 	wrong, ok := err.(*connectors.SettingError) //nolint:errorlint // a wrapped one has text around it that would be lost
 	if !ok {
-		l.add(e.key.at, "", "%s: %s", what, err)
+		if len(l.found) == before {
+			l.add(e.key.at, "", "%s: %s", what, err)
+		}
 		return
 	}
-	at, path := e.key.at, e.value
+	at := e
 	for key := range strings.SplitSeq(wrong.Key, ".") {
-		inner, has := path.get(key)
+		inner, has := at.value.get(key)
 		if !has {
 			break
 		}
-		at, path = inner.key.at, inner.value
+		at = inner
 	}
-	l.add(at, wrong.Hint, "%s: %s", wrong.Key, wrong.Problem)
+	if !l.saidWithin(at, before) {
+		l.add(at.key.at, wrong.Hint, "%s: %s", wrong.Key, wrong.Problem)
+	}
+}
+
+// saidWithin tells whether a problem inside an entry was noted since before.
+func (l *loader) saidWithin(e entry, before int) bool {
+	from, to := e.key.at.from, e.value.end()
+	return slices.ContainsFunc(l.found[before:], func(f finding) bool { return f.span.from >= from && f.span.from < to })
 }
 
 // options checks the common settings against each other and the type.

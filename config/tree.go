@@ -60,6 +60,18 @@ func (n *node) shown() string {
 	return s
 }
 
+// end returns where the last part of a value ends.
+func (n *node) end() int {
+	end := n.at.to
+	for _, item := range n.items {
+		end = max(end, item.end())
+	}
+	for _, e := range n.entries {
+		end = max(end, e.value.end())
+	}
+	return end
+}
+
 // get returns the entry of a key.
 func (n *node) get(key string) (entry, bool) {
 	if n != nil && n.kind == mappingKind {
