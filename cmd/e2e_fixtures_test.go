@@ -67,7 +67,7 @@ func TestE2EFixtures(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			for _, l := range bytes.Split(bytes.TrimSpace(text), []byte("\n")) {
+			for l := range bytes.SplitSeq(bytes.TrimSpace(text), []byte("\n")) {
 				var object map[string]any
 				if err := json.Unmarshal(l, &object); err != nil {
 					return err

@@ -132,9 +132,9 @@ func start(t testing.TB, configPath, hooks, admin string, o startOptions) *proce
 	p := &process{hooks: hooks, admin: admin, log: &bytes.Buffer{}, logMu: &sync.Mutex{}}
 	args := []string{"serve", "--config", configPath}
 	if o.shell != "" {
-		p.command = exec.Command("/bin/sh", append([]string{"-c", o.shell, path}, args...)...)
+		p.command = exec.CommandContext(context.Background(), "/bin/sh", append([]string{"-c", o.shell, path}, args...)...)
 	} else {
-		p.command = exec.Command(path, args...)
+		p.command = exec.CommandContext(context.Background(), path, args...)
 	}
 	p.command.ExtraFiles, p.command.SysProcAttr = o.files, o.attr
 	p.command.Env = append(append(os.Environ(), "SHOP_SECRET="+e2eSecret), o.env...)
@@ -517,7 +517,7 @@ func TestE2EChroot(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("chroot needs root")
 	}
-	root, err := os.MkdirTemp("/tmp", "afterchat-chroot-")
+	root, err := os.MkdirTemp("/tmp", "afterchat-chroot-") //nolint:usetesting // the folders above t.TempDir are closed to others
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ package file
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,6 +18,9 @@ import (
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/connectors/rest"
 )
+
+//go:embed mapping.yaml
+var mapping string
 
 // Settings say which file.
 type Settings struct {
@@ -71,7 +75,7 @@ func Type() connectors.Type {
 			}}
 		},
 		Once:    func(Settings) connectors.Once { return connectors.OnceLookup },
-		Mapping: "line: '${conversation}'\n",
+		Mapping: mapping,
 		New:     open,
 	})
 }

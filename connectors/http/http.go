@@ -5,6 +5,7 @@ package http
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -16,6 +17,9 @@ import (
 	"github.com/afterchat/afterchat/connectors/rest"
 )
 
+//go:embed mapping.yaml
+var mapping string
+
 // Type declares the connector.
 func Type() connectors.Type {
 	return connectors.Define("http", connectors.Definition[Settings]{
@@ -23,7 +27,7 @@ func Type() connectors.Type {
 		Defaults: defaults(),
 		Fields:   fields,
 		Once:     once,
-		Mapping:  "body: '${conversation}'\n",
+		Mapping:  mapping,
 		New:      open,
 	})
 }

@@ -385,19 +385,19 @@ func TestDeadline(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 			defer cancel()
-			checkDeadline(t, ctx, connectors.Env{Transport: hang}, 7*time.Second)
+			checkDeadline(ctx, t, connectors.Env{Transport: hang}, 7*time.Second)
 		})
 	})
 	t.Run("of the gateway", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			checkDeadline(t, t.Context(), connectors.Env{Transport: hang, Timeout: 3 * time.Second}, 3*time.Second)
+			checkDeadline(t.Context(), t, connectors.Env{Transport: hang, Timeout: 3 * time.Second}, 3*time.Second)
 		})
 	})
 	t.Run("of nobody", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			checkDeadline(t, t.Context(), connectors.Env{Transport: hang}, 30*time.Second)
+			checkDeadline(t.Context(), t, connectors.Env{Transport: hang}, 30*time.Second)
 		})
 	})
 	t.Run("passed before", func(t *testing.T) {
@@ -411,7 +411,7 @@ func TestDeadline(t *testing.T) {
 	})
 }
 
-func checkDeadline(t *testing.T, ctx context.Context, env connectors.Env, want time.Duration) {
+func checkDeadline(ctx context.Context, t *testing.T, env connectors.Env, want time.Duration) {
 	t.Helper()
 	began := time.Now()
 	_, err := rest.New(env, rest.Options{}).Do(ctx, post("https://api.example"))

@@ -330,8 +330,8 @@ func runCase(t *testing.T, archive *txtar.Archive) string {
 	g := startGateway(t, text, target)
 	var out strings.Builder
 	for _, f := range archive.Files {
-		if strings.HasSuffix(f.Name, ".http") {
-			_, _ = fmt.Fprintf(&out, "%s: %s\n", strings.TrimSuffix(f.Name, ".http"), send(t, g.addresses.Hooks.String(), string(f.Data)))
+		if name, ok := strings.CutSuffix(f.Name, ".http"); ok {
+			_, _ = fmt.Fprintf(&out, "%s: %s\n", name, send(t, g.addresses.Hooks.String(), string(f.Data)))
 			g.settled(t)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -117,14 +118,15 @@ func (c *certificate) load() error {
 // reload reads the files if they have changed. The stamp is kept only on success, so a half-written pair is tried again.
 func (c *certificate) reload() error {
 	c.lookedAt = time.Now()
-	stamp := ""
+	var looked strings.Builder
 	for _, name := range []string{c.files.CertFile, c.files.KeyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
 			return fmt.Errorf("server.tls: %w", err)
 		}
-		stamp += fmt.Sprintf("%s %d %d;", name, info.Size(), info.ModTime().UnixNano())
+		_, _ = fmt.Fprintf(&looked, "%s %d %d;", name, info.Size(), info.ModTime().UnixNano())
 	}
+	stamp := looked.String()
 	if stamp == c.stamp {
 		return nil
 	}

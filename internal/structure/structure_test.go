@@ -99,28 +99,28 @@ func rule(name string) ([]string, bool) {
 	if allowed, ok := arrows[name]; ok {
 		return allowed, true
 	}
-	parent, _, _ := cutLast(name)
+	parent, _ := cutLast(name)
 	if allowed, ok := arrows[parent+"/*"]; ok {
 		return allowed, true
 	}
 	// A fake of a vendor lies below its connector and knows nothing of the module.
-	grand, _, _ := cutLast(parent)
+	grand, _ := cutLast(parent)
 	if grand == "connectors" {
 		return []string{"connectors"}, true
 	}
 	return nil, false
 }
 
-func cutLast(name string) (before, after string, found bool) {
+func cutLast(name string) (before, after string) {
 	i := strings.LastIndexByte(name, '/')
 	if i < 0 {
-		return "", name, false
+		return "", name
 	}
-	return name[:i], name[i+1:], true
+	return name[:i], name[i+1:]
 }
 
 func permitted(allowed []string, to string) bool {
-	parent, _, _ := cutLast(to)
+	parent, _ := cutLast(to)
 	return slices.Contains(allowed, to) || slices.Contains(allowed, parent+"/*")
 }
 
@@ -168,7 +168,7 @@ func TestEveryPackageSaysWhatItDoes(t *testing.T) {
 		if len(p.GoFiles) == 0 {
 			continue
 		}
-		_, last, _ := cutLast(p.ImportPath)
+		_, last := cutLast(p.ImportPath)
 		if want := "Package " + last + " "; !strings.HasPrefix(p.Doc, want) && !strings.HasPrefix(p.Doc, "Command "+last+" ") {
 			t.Errorf("%s: the package comment must begin with %q, it is %q", p.name(), want, p.Doc)
 		}
@@ -196,7 +196,7 @@ func TestEveryFileSaysWhatItIsFor(t *testing.T) {
 func TestEveryConnectorHasItsFiles(t *testing.T) {
 	t.Parallel()
 	for _, p := range packages(t) {
-		parent, last, _ := cutLast(p.name())
+		parent, last := cutLast(p.name())
 		if parent != "connectors" || slices.Contains([]string{"rest", "connectortest", "builtin"}, last) {
 			continue
 		}
