@@ -7,13 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/afterchat/afterchat/internal/ledger"
 	"pgregory.net/rapid"
+
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 var (
@@ -64,14 +64,9 @@ type model struct {
 
 func runModel(t *testing.T, open Opener) {
 	rapid.Check(t, func(rt *rapid.T) {
-		// rapid has no folder of its own for each run.
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := &desk{TB: t, open: open, dir: dir}
-		keeping(&d.opts)
-		d.engine = open(t, dir, d.opts)
+		var o Options
+		keeping(&o)
+		d := newDesk(t, open, o)
 		m := &model{t: rt, desk: d, talks: map[string]*talk{}, units: map[unit]ledger.State{}}
 		defer func() {
 			m.audit(rt)

@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
-	"github.com/google/go-cmp/cmp"
 )
 
 // Engine is what an engine offers. The comments of package ledgers' types are its protocol.

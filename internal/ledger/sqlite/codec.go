@@ -9,12 +9,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
-	"github.com/klauspost/compress/zstd"
 )
 
 // maxInflated bounds what a damaged or hostile body may inflate to, in bytes.
@@ -164,11 +166,8 @@ func mergeReceipt(known, news connectors.Receipt) connectors.Receipt {
 	}
 	if len(news.Parts) > 0 {
 		parts := make(map[string]string, len(known.Parts)+len(news.Parts))
-		for _, from := range []map[string]string{known.Parts, news.Parts} {
-			for name, id := range from {
-				parts[name] = id
-			}
-		}
+		maps.Copy(parts, known.Parts)
+		maps.Copy(parts, news.Parts)
 		known.Parts = parts
 	}
 	return known

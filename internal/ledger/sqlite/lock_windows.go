@@ -6,8 +6,9 @@ import (
 	"errors"
 	"os"
 
-	"github.com/afterchat/afterchat/internal/ledger"
 	"golang.org/x/sys/windows"
+
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 func tryLock(f *os.File) error {

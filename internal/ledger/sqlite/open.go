@@ -19,11 +19,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"time"
 
-	"github.com/afterchat/afterchat/internal/ledger"
 	"modernc.org/sqlite"
+
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // Options are what a caller may choose. The zero value keeps everything for ever and is heard by nobody.
@@ -125,11 +127,8 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 }
 
 func connect(path string, connections int, parameters ...string) (*sql.DB, error) {
-	address := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path)}).String()
-	for i, p := range parameters {
-		address += map[bool]string{true: "?", false: "&"}[i == 0] + p
-	}
-	connector, err := sqlite.NewConnector(address)
+	address := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: strings.Join(parameters, "&")}
+	connector, err := sqlite.NewConnector(address.String())
 	if err != nil {
 		return nil, err
 	}

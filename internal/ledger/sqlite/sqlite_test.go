@@ -617,9 +617,9 @@ func writeDump(t *testing.T, path string) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
 	fillSample(t, l)
 	var out strings.Builder
-	line := func(query string, args ...any) {
+	line := func(query string) {
 		t.Helper()
-		rows, err := l.readers.QueryContext(t.Context(), query, args...)
+		rows, err := l.readers.QueryContext(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}

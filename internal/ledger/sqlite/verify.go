@@ -6,7 +6,10 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"fmt"
+	"errors"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 )
@@ -54,35 +57,36 @@ func (l *Ledger) Verify(ctx context.Context) (findings []ledger.Finding, err err
 		return nil, err
 	}
 	defer func() { _ = view.Rollback() }()
-	rows, err := view.QueryContext(ctx, `PRAGMA integrity_check`)
-	if err != nil {
-		return nil, err
-	}
-	err = each(rows, func(rows *sql.Rows) error {
-		var text string
-		err := rows.Scan(&text)
+	found := func(target, text string) { findings = append(findings, ledger.Finding{Target: target, Text: text}) }
+	err = ask(ctx, view, `SELECT '', integrity_check FROM pragma_integrity_check`, func(_, text string) {
 		if text != "ok" {
-			findings = append(findings, ledger.Finding{Text: "the file is damaged: " + text})
+			found("", "the file is damaged: "+text)
+		}
+	})
+	for _, audit := range audits {
+		if err == nil {
+			err = ask(ctx, view, audit, found)
+		}
+	}
+	if failure, ok := errors.AsType[*sqlite.Error](err); ok && failure.Code()&0xff == sqlite3.SQLITE_CORRUPT {
+		found("", "the file is damaged so that the audit cannot go on: "+err.Error()) // a finding, no failure to look
+		err = nil
+	}
+	return findings, err
+}
+
+// ask calls each for every row of a query that answers with a target and a text.
+func ask(ctx context.Context, view *sql.Tx, query string, answer func(target, text string)) error {
+	rows, err := view.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	return each(rows, func(rows *sql.Rows) error {
+		var target, text string
+		err := rows.Scan(&target, &text)
+		if err == nil {
+			answer(target, text)
 		}
 		return err
 	})
-	if err != nil {
-		return findings, fmt.Errorf("check the file's integrity: %w", err)
-	}
-	for _, audit := range audits {
-		rows, err := view.QueryContext(ctx, audit)
-		if err != nil {
-			return findings, err
-		}
-		err = each(rows, func(rows *sql.Rows) error {
-			var f ledger.Finding
-			err := rows.Scan(&f.Target, &f.Text)
-			findings = append(findings, f)
-			return err
-		})
-		if err != nil {
-			return findings, err
-		}
-	}
-	return findings, nil
 }

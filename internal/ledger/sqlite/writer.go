@@ -10,9 +10,10 @@ import (
 	"slices"
 	"time"
 
-	"github.com/afterchat/afterchat/internal/ledger"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // operation is one change that waits for the writer. do runs inside a transaction; it runs again, from the start, when
