@@ -457,6 +457,9 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("config %v, error %v", c, err)
 		}
 		problems, _ := errors.AsType[config.Problems](err)
+		if !bytes.Contains(text, []byte(canary)) && strings.Contains(problems.Error(), canary) {
+			t.Fatalf("a variable's value is shown:\n%s", problems.Error())
+		}
 		for _, p := range problems {
 			if p.Line < 1 || p.Column < 1 || p.Width < 1 || p.Text == "" {
 				t.Fatalf("problem without a place: %+v", p)
