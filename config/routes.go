@@ -214,6 +214,9 @@ func (l *loader) redaction(e entry) pipeline.Redaction {
 	keys := redactionKeys{Replace: "[removed]"}
 	l.structs(e.value, e.key.at, fmt.Sprintf("redaction %q", e.key.text), []string{"find"}, reflect.ValueOf(&keys).Elem())
 	out := pipeline.Redaction{Drop: keys.Drop, Replace: keys.Replace}
+	if n := e.value.value("replace"); l.readable(n) && strings.Contains(n.text, "${") {
+		l.add(n.at, "write the text itself", "redactions hold plain values, without ${ }")
+	}
 	if find, ok := e.value.get("find"); ok {
 		items := find.value.items
 		if find.value.kind != listKind {
