@@ -271,7 +271,7 @@ func TestOneLine(t *testing.T) {
 			t.Errorf("oneLine(%q) = %q, want %q", in, got, want)
 		}
 	}
-	long := oneLine(strings.Repeat("ž", longestReason))
+	long := oneLine("x" + strings.Repeat("ž", longestReason))
 	if len(long) > longestReason+len("…") || !utf8.ValidString(long) {
 		t.Errorf("oneLine kept %d bytes, valid UTF-8: %v", len(long), utf8.ValidString(long))
 	}

@@ -119,8 +119,8 @@ func TestOneBadRecord(t *testing.T) {
 				}
 				w.settles("help", time.Minute)
 				w.want("help", ledger.Counts{Delivered: 20, Dead: 1})
-				equal(t, "attempts", w.attempts("bad", "help"), "1 denied, 2 rejected")
-				if reason := w.reason("bad", "help"); !strings.Contains(reason, "denied twice although the target takes others") {
+				equal(t, "attempts", w.attempts("bad"), "1 denied, 2 rejected")
+				if reason := w.reason("bad"); !strings.Contains(reason, "denied twice although the target takes others") {
 					t.Errorf("reason: %s", reason)
 				}
 				if strings.Contains(w.log.String(), "delivery.paused") {
@@ -299,7 +299,7 @@ func TestGiveUp(t *testing.T) {
 		w.want("help", ledger.Counts{Pending: 1})
 		w.pass(5 * time.Hour)
 		w.want("help", ledger.Counts{Dead: 1})
-		if reason := w.reason("ann", "help"); !strings.HasPrefix(reason, "gave up after 72h0m0s: connection refused") {
+		if reason := w.reason("ann"); !strings.HasPrefix(reason, "gave up after 72h0m0s: connection refused") {
 			t.Errorf("reason: %s", reason)
 		}
 

@@ -223,7 +223,7 @@ func (c client) Push(ctx context.Context, rec connectors.Record) (connectors.Rec
 	if err != nil {
 		return connectors.Receipt{}, err
 	}
-	defer res.Body.Close()
+	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode == http.StatusOK {
 		var receipt connectors.Receipt
 		return receipt, json.NewDecoder(res.Body).Decode(&receipt)

@@ -79,7 +79,7 @@ func TestMappingError(t *testing.T) {
 		a := w.accept("ann")
 		w.pass(time.Second)
 		w.want("help", ledger.Counts{Dead: 1})
-		equal(t, "attempts", w.attempts("ann", "help"), "1 mapping")
+		equal(t, "attempts", w.attempts("ann"), "1 mapping")
 		equal(t, "requests", len(k.seen()), 0)
 		if !strings.Contains(w.log.String(), "correct the mapping") {
 			t.Error("the log has no hint")
@@ -125,7 +125,7 @@ func TestUncertain(t *testing.T) {
 				w.pass(time.Minute)
 				w.want("help", want.counts)
 				equal(t, "tickets", len(k.held()), want.tickets)
-				equal(t, "attempts", w.attempts("ann", "help"), want.attempts)
+				equal(t, "attempts", w.attempts("ann"), want.attempts)
 				if want.counts.Dead == 0 {
 					return
 				}
@@ -152,7 +152,7 @@ func TestLapsed(t *testing.T) {
 		w.pass(time.Second)
 		w.want("help", ledger.Counts{Dead: 1})
 		equal(t, "requests", len(k.seen()), 0)
-		equal(t, "attempts", w.attempts("ann", "help"), "1 uncertain")
+		equal(t, "attempts", w.attempts("ann"), "1 uncertain")
 	})
 }
 

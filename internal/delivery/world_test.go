@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -39,6 +40,7 @@ type world struct {
 	random  func() float64
 	planner *pipeline.Pipeline // routes what is accepted
 
+	heard      atomic.Pointer[Engine] // told by the ledger what is due
 	stopEngine func()
 }
 
@@ -63,7 +65,7 @@ func run(t *testing.T, test func(t *testing.T, w *world)) {
 func (w *world) open() {
 	w.t.Helper()
 	l, err := sqlite.Open(w.t.Context(), w.path, sqlite.Options{Observer: ledger.Observer{Due: func(target string) {
-		if e := w.engine; e != nil {
+		if e := w.heard.Load(); e != nil {
 			e.Wake(target)
 		}
 	}}})
@@ -147,6 +149,7 @@ func (w *world) startWith(s Setup) {
 		Setup: s, Ledger: w.use, Logger: slog.New(slog.NewTextHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Metrics: w.metrics, Jitter: w.random,
 	})
+	w.heard.Store(w.engine)
 	ctx, cancel := context.WithCancel(w.t.Context())
 	ended := make(chan error)
 	go func() { ended <- w.engine.Run(ctx) }()
@@ -179,7 +182,7 @@ func (w *world) stop() {
 func (w *world) restart() {
 	w.t.Helper()
 	w.stop()
-	w.engine = nil
+	w.heard.Store(nil)
 	w.close()
 	w.open()
 	w.startWith(w.setup)
@@ -259,10 +262,10 @@ func (w *world) want(target string, want ledger.Counts) {
 	}
 }
 
-// lines returns the attempts of a visitor's conversation, oldest first.
-func (w *world) lines(visitor, target string) []ledger.Attempt {
+// lines returns the attempts of a visitor's conversation at the target help, oldest first.
+func (w *world) lines(visitor string) []ledger.Attempt {
 	w.t.Helper()
-	lines, err := w.ledger.Attempts(context.Background(), chat.NewID("test", visitor), target)
+	lines, err := w.ledger.Attempts(context.Background(), chat.NewID("test", visitor), "help")
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -271,19 +274,19 @@ func (w *world) lines(visitor, target string) []ledger.Attempt {
 }
 
 // attempts returns them as "1 temporary, 2 ok".
-func (w *world) attempts(visitor, target string) string {
+func (w *world) attempts(visitor string) string {
 	w.t.Helper()
 	var all []string
-	for _, a := range w.lines(visitor, target) {
+	for _, a := range w.lines(visitor) {
 		all = append(all, fmt.Sprintf("%d %s", a.Number, a.Kind))
 	}
 	return strings.Join(all, ", ")
 }
 
 // reason returns what the newest of them said.
-func (w *world) reason(visitor, target string) string {
+func (w *world) reason(visitor string) string {
 	w.t.Helper()
-	lines := w.lines(visitor, target)
+	lines := w.lines(visitor)
 	if len(lines) == 0 {
 		w.t.Fatalf("no attempts of %s", visitor)
 	}
