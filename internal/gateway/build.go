@@ -178,6 +178,25 @@ func (g *Gateway) adminServer() *http.Server {
 	return g.server(console.New(console.Options{Metrics: g.metrics, Ready: g.ready, Pprof: g.config.Admin.Pprof}), time.Minute)
 }
 
+// initSeries sets every series that the configuration can make to 0.
+func (g *Gateway) initSeries() {
+	var sources, targets []string
+	for _, s := range g.config.Sources {
+		sources = append(sources, s.Name)
+	}
+	for _, t := range g.config.Targets {
+		targets = append(targets, t.Name)
+	}
+	routes := map[string][]string{}
+	for _, r := range g.config.Definition.Routes {
+		for _, to := range r.To {
+			routes[r.Name] = append(routes[r.Name], to.Target)
+		}
+	}
+	g.metrics.Configured(sources, targets, routes)
+	g.metrics.Reloaded(true, time.Now())
+}
+
 // gauges reads what /metrics shows of the ledger and the engine.
 func (g *Gateway) gauges() (metrics.Gauges, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -215,7 +234,7 @@ func (g *Gateway) gauges() (metrics.Gauges, error) {
 		if last.IsZero() {
 			last = g.started
 		}
-		out.Sources[s.Name] = metrics.SourceGauges{Silent: age(last)}
+		out.Sources[s.Name] = metrics.SourceGauges{Silent: age(last), ExpectEvery: s.ExpectEvery}
 	}
 	return out, nil
 }

@@ -67,6 +67,7 @@ func New(cfg *config.Config, o Options) *Gateway {
 	}
 	g := &Gateway{Options: o, config: cfg}
 	g.metrics = metrics.New(o.Version, g.gauges)
+	g.initSeries()
 	return g
 }
 

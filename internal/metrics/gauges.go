@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type gaugeCollector struct {
 	read func() (Gauges, error)
 
-	pending, oldest, overdue, dead, paused, silent, quarantined, bytes *prometheus.Desc
+	pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes *prometheus.Desc
 }
 
 func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
@@ -22,6 +22,7 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 		dead:        desc("dead", "Dead deliveries that can be replayed.", "target"),
 		paused:      desc("target_paused", "1 while the target is paused.", "target"),
 		silent:      desc("source_silent_seconds", "Time since the source's last hook.", "source"),
+		expected:    desc("source_expect_every_seconds", "How long the source may be silent at most; 0: not said.", "source"),
 		quarantined: desc("quarantined", "Hooks in quarantine."),
 		bytes:       desc("ledger_bytes", "Size of the ledger on disk."),
 	}
@@ -29,7 +30,7 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 
 // Describe implements prometheus.Collector.
 func (g *gaugeCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.quarantined, g.bytes} {
+	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes} {
 		out <- d
 	}
 }
@@ -57,6 +58,7 @@ func (g *gaugeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	for name, s := range values.Sources {
 		gauge(g.silent, s.Silent.Seconds(), name)
+		gauge(g.expected, s.ExpectEvery.Seconds(), name)
 	}
 	gauge(g.quarantined, float64(values.Quarantined))
 	gauge(g.bytes, float64(values.LedgerBytes))

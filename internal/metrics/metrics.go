@@ -51,7 +51,8 @@ type TargetGauges struct {
 
 // SourceGauges are the gauges of one source.
 type SourceGauges struct {
-	Silent time.Duration // since its last hook, or since the start
+	Silent      time.Duration // since its last hook, or since the start
+	ExpectEvery time.Duration // expect_every; 0: nothing is expected
 }
 
 // Metrics is the set of series of one gateway. A nil *Metrics counts nothing, for tests.
