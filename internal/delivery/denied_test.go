@@ -172,7 +172,7 @@ func TestTheOnlyRecordIsNeverGivenUp(t *testing.T) {
 		denies.Store(true)
 		w.start(target("help", k))
 		w.accept("ann")
-		w.pass(10 * 24 * time.Hour)
+		w.pass(80 * time.Hour)
 		w.want("help", ledger.Counts{Pending: 1})
 		equal(t, "paused", w.status("help").Paused, false)
 		if !strings.Contains(w.status("help").LastError, "401") {
@@ -310,4 +310,133 @@ func TestGiveUp(t *testing.T) {
 		w.pass(time.Second)
 		w.want("help", ledger.Counts{Delivered: 1})
 	})
+}
+
+// slowCheck returns a target whose Check takes five seconds and then says what answer returns.
+func slowCheck(k *desk, answer func() error) Target {
+	t := target("help", k)
+	t.Connector = checkedClient{client{k}, func() error {
+		<-time.After(5 * time.Second)
+		return answer()
+	}}
+	return t
+}
+
+func tokenExpired() error {
+	return &connectors.Error{Kind: connectors.Denied, Err: errors.New("the token has expired")}
+}
+
+// TestOneCheckForAll: denials that come while a Check is under way wait for it, and all of them go back.
+func TestOneCheckForAll(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k, denies := denying()
+		denies.Store(true)
+		var checks atomic.Int32
+		w.start(slowCheck(k, func() error {
+			checks.Add(1)
+			return tokenExpired()
+		}))
+		for i := range 8 {
+			w.accept(fmt.Sprint("visitor ", i))
+		}
+		w.pass(20 * time.Second)
+		equal(t, "checks", checks.Load(), 1)
+		equal(t, "paused", w.status("help").Paused, true)
+		equal(t, "in flight", w.status("help").InFlight, 0)
+		w.want("help", ledger.Counts{Pending: 8})
+	})
+}
+
+// TestACheckOfOtherSettings says nothing of those that a reload brought meanwhile.
+func TestACheckOfOtherSettings(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k, denies := denying()
+		denies.Store(true)
+		help := slowCheck(k, tokenExpired)
+		w.start(help)
+		w.accept("ann")
+		w.pass(time.Second)
+		denies.Store(false)
+		mended := target("help", k)
+		mended.Account, mended.Rate = "account 2", Rate{Count: 10, Per: time.Second}
+		w.apply(definition("", mended), mended)
+		w.pass(5 * time.Second)
+		equal(t, "paused", w.status("help").Paused, false)
+		w.want("help", ledger.Counts{Delivered: 1})
+	})
+}
+
+// TestShutdownDuringACheck does not wait for it, and settles the denial that does.
+func TestShutdownDuringACheck(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k, denies := denying()
+		denies.Store(true)
+		w.start(slowCheck(k, tokenExpired))
+		w.accept("ann")
+		w.pass(time.Second)
+		w.stop()
+		w.want("help", ledger.Counts{Pending: 1})
+		equal(t, "attempts", w.attempts("ann"), "1 denied")
+	})
+}
+
+// TestAPauseEndsWithoutWork: when a Check passes and nothing is pending, the target runs again.
+func TestAPauseEndsWithoutWork(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k, denies := denying()
+		denies.Store(true)
+		help := honest(k, denies)
+		w.start(help)
+		w.accept("ann", "first")
+		w.pass(time.Second)
+		equal(t, "paused", w.status("help").Paused, true)
+
+		elsewhere := definition("", help)
+		elsewhere.Routes[0].When = "visitor.name == 'bob'"
+		w.apply(elsewhere, help)
+		w.accept("ann", "second")
+		w.want("help", ledger.Counts{Superseded: 1})
+		denies.Store(false)
+		w.pass(time.Minute)
+		equal(t, "paused", w.status("help").Paused, false)
+	})
+}
+
+// TestWhatAProbeProves: any answer to a record but a denial shows that we are let in; no answer at all shows nothing,
+// unless a Check has passed just before.
+func TestWhatAProbeProves(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer    fault
+		withCheck bool
+		paused    bool
+	}{
+		"taken":                           {fault{}, false, false},
+		"rejected":                        {fault{status: http.StatusUnprocessableEntity}, false, false},
+		"throttled":                       {fault{status: http.StatusTooManyRequests, after: time.Hour}, false, false},
+		"denied":                          {fault{status: http.StatusForbidden}, false, true},
+		"unreachable":                     {fault{refused: true}, false, true},
+		"broken":                          {fault{panics: true}, false, true},
+		"unreachable, but a check passes": {fault{refused: true}, true, false},
+		"denied, though a check passes":   {fault{status: http.StatusForbidden}, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				k, denies := denying()
+				denies.Store(true)
+				help := target("help", k)
+				if c.withCheck {
+					help = honest(k, denies)
+				}
+				w.start(help)
+				w.accept("ann")
+				w.accept("bob")
+				w.pass(time.Second)
+				equal(t, "paused", w.status("help").Paused, true)
+				denies.Store(false)
+				k.behave = func(request) fault { return c.answer }
+				w.pass(firstProbe)
+				equal(t, "paused after the probe", w.status("help").Paused, c.paused)
+			})
+		})
+	}
 }

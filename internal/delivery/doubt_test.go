@@ -246,6 +246,64 @@ func (l *failingLedger) TargetState(ctx context.Context, name string) (ledger.Ta
 	return l.Ledger.TargetState(ctx, name)
 }
 
+// TestShutdownWhileTheLedgerFails ends all the same. What was delivered and not written down is sent once more, and the
+// target knows its key.
+func TestShutdownWhileTheLedgerFails(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := &desk{behave: func(request) fault { return fault{slow: time.Second} }}
+		flaky := &failingLedger{Ledger: w.ledger}
+		w.use = flaky
+		w.start(target("help", k))
+		w.accept("ann")
+		w.pass(500 * time.Millisecond)
+		flaky.fails.Store(true)
+		w.pass(5 * time.Second)
+		w.stop()
+		w.restart()
+		w.settles("help", time.Minute)
+		w.want("help", ledger.Counts{Delivered: 1})
+		equal(t, "requests", len(k.seen()), 2)
+		equal(t, "the second one knows", k.seen()[1].uncertain, true)
+		w.tidy(k)
+
+		w.stop()
+		flaky = &failingLedger{Ledger: w.ledger}
+		flaky.fails.Store(true)
+		w.use = flaky
+		w.startWith(w.setup)
+		w.pass(time.Second)
+		w.stop() // before the target's state could be read
+	})
+}
+
+// TestPanicInAMapping is retried, and certain: nothing was sent.
+func TestPanicInAMapping(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := new(desk)
+		help := target("help", k)
+		s := w.setupOf(definition("", help), help)
+		s.Mapper = &panickingMapper{Mapper: s.Mapper}
+		w.startWith(s)
+		w.accept("ann")
+		w.settles("help", time.Minute)
+		equal(t, "attempts", w.attempts("ann"), "1 panic, 2 ok")
+		equal(t, "uncertain", k.seen()[0].uncertain, false)
+	})
+}
+
+// panickingMapper panics the first time.
+type panickingMapper struct {
+	Mapper
+	calls atomic.Int32
+}
+
+func (m *panickingMapper) Map(c *chat.Conversation, target string, routes []string) (pipeline.Rendered, error) {
+	if m.calls.Add(1) == 1 {
+		panic("a mapping has a bug")
+	}
+	return m.Mapper.Map(c, target, routes)
+}
+
 // TestFenced: a lease that has gone to somebody else is no error of the engine.
 func TestFenced(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
