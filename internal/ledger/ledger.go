@@ -35,8 +35,9 @@ type Hook struct {
 	Session       string            // see source.Decoded
 	SessionWindow time.Duration
 
-	// Plan says which targets get the conversation. The engine calls it at most once for a hook, inside the
-	// transaction, with the id and revision that it found, and only when there is something new. It is pure and fast.
+	// Plan says which targets get the conversation. The engine calls it inside the transaction with the id and revision
+	// that it found, and only when there is something new: once, unless the transaction had to be tried again and then
+	// found another id or revision. It is pure and fast.
 	Plan func(id string, revision int) Plan
 }
 
@@ -116,7 +117,7 @@ type Claim struct {
 	Target string
 	Limit  int           // at most so many deliveries
 	Lease  time.Duration // how long they are ours; a worker that has not settled by then is fenced
-	Config string        // hash of the configuration of today; becomes the one of the first attempt of a revision
+	Config string        // hash of the configuration of today; becomes Tried of the next claim unless this is a resend
 }
 
 // Claimed is the answer to a Claim.
@@ -145,8 +146,8 @@ type Delivery struct {
 	Receipt   connectors.Receipt
 	Routes    []string // that it was accepted under
 	Accepted  string   // hash of the configuration that it was accepted under
-	// Tried is the hash of the configuration of the revision's first attempt; "" before one. While Uncertain and
-	// Resend, the delivery is rendered with it, so that identical bytes go out.
+	// Tried is the hash of the configuration of the revision's attempt before; "" before one. While Uncertain and
+	// Resend it is that of the attempt in doubt, and the delivery is rendered with it, so that identical bytes go out.
 	Tried string
 	// Resend: the attempt in doubt was of this very revision.
 	Resend bool
@@ -177,7 +178,8 @@ type Settlement struct {
 
 // Settled is the answer to a Settlement.
 type Settled struct {
-	// State of the row now. It is Pending after a success too when a newer revision came meanwhile.
+	// State of the row now. It is Pending after a success too when a newer revision came meanwhile, and Superseded after
+	// a certain failure when that newer one no longer goes to the target.
 	State State
 }
 

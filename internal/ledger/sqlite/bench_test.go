@@ -58,6 +58,9 @@ func BenchmarkAccept(b *testing.B) {
 			all.Wait()
 			b.StopTimer()
 			report(b, took)
+			if s, err := l.Stats(b.Context()); err == nil {
+				b.ReportMetric(float64(s.Bytes)/float64(b.N), "bytes/hook")
+			}
 		})
 	}
 }

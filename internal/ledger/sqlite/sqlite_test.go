@@ -16,6 +16,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -537,9 +539,34 @@ func TestUpgrade(t *testing.T) {
 			execute(t, path, string(dump))
 			l := open(t, path, Options{})
 			sound(t, l)
+			fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), Options{})
+			if diff := cmp.Diff(tables(t, fresh), tables(t, l)); diff != "" {
+				t.Errorf("the upgraded schema is not that of a new ledger (-new +upgraded):\n%s", diff)
+			}
 			checkSample(t, l)
 		})
 	}
+}
+
+// tables lists the columns of all tables and indexes.
+func tables(t *testing.T, l *Ledger) (list []string) {
+	t.Helper()
+	rows, err := l.readers.QueryContext(t.Context(), `SELECT m.name || ': ' || coalesce(
+		(SELECT group_concat(name || ' ' || type || ' ' || "notnull" || ' ' || pk, ', ') FROM pragma_table_info(m.name)),
+		(SELECT group_concat(name, ', ') FROM pragma_index_info(m.name)), '') FROM sqlite_schema m ORDER BY m.name`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var text string
+		err := rows.Scan(&text)
+		list = append(list, text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }
 
 // fillSample stores what checkSample looks for.

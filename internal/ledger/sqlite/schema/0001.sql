@@ -111,7 +111,7 @@ CREATE TABLE counter (
     CHECK (accepted = pending + delivered + dead + skipped + superseded)
 ) WITHOUT ROWID;
 CREATE TABLE total (
-    name TEXT    PRIMARY KEY,                 -- conversations, quarantined, commits
+    name TEXT    PRIMARY KEY,                 -- conversations, quarantined, ready (how often Ready committed)
     n    INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE source (
