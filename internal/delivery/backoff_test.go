@@ -1,3 +1,5 @@
+// This file tests how long things wait.
+
 package delivery
 
 import (

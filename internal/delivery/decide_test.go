@@ -1,3 +1,5 @@
+// This file tests what follows from an attempt, kind by kind.
+
 package delivery
 
 import (

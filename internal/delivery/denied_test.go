@@ -1,3 +1,5 @@
+// This file tests the pause protocol on the engine, hour by hour.
+
 package delivery
 
 import (

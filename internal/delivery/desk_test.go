@@ -1,6 +1,6 @@
-package delivery
-
 // This file is a pretend help desk, and the connector to it.
+
+package delivery
 
 import (
 	"bytes"

@@ -1,3 +1,5 @@
+// This file tests what is sent when an earlier attempt may have been taken, and a ledger that fails.
+
 package delivery
 
 import (

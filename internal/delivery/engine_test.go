@@ -1,3 +1,5 @@
+// This file tests the engine on the SQLite ledger: outages, limits, shutdown, reload.
+
 package delivery
 
 import (

@@ -1,3 +1,5 @@
+// This file tests the pause protocol without an engine.
+
 package delivery
 
 import (

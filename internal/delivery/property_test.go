@@ -1,3 +1,5 @@
+// This file lets everything fail at random.
+
 package delivery
 
 import (

@@ -1,3 +1,5 @@
+// This file tests which configuration renders a delivery.
+
 package delivery
 
 import (

@@ -1,7 +1,7 @@
-package delivery
-
 // This file is the world that engine tests run in: the SQLite ledger, a compiled pipeline, a pretend help desk, and
 // the clock of a testing/synctest bubble.
+
+package delivery
 
 import (
 	"bytes"
