@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/afterchat/afterchat/connectors"
 )
 
 // testKeys are the keys of a test beside expect.
@@ -104,11 +106,51 @@ func (l *loader) expectField(e entry) any {
 		l.add(e.key.at, hint, "%s", text)
 		return nil
 	}
-	first, rest, _ := strings.Cut(path, ".")
-	want := fieldNamed(l.fields(target), first)
-	for rest != "" {
-		first, rest, _ = strings.Cut(rest, ".")
-		want = keyOf(want, first)
+	if l.broken[target] {
+		return nil // what it declares is not known
 	}
-	return plainTree(l.tree(e.value, want))
+	want, ok := l.expectPath(e.key, target, path)
+	if !ok {
+		return nil
+	}
+	value := plainTree(l.tree(e.value, want))
+	if text, isText := value.(string); isText && want != nil && len(want.Values) > 0 && !slices.Contains(want.Values, text) {
+		l.unknown(e.value, "value", want.Values)
+	}
+	return value
+}
+
+// expectPath finds what a target's connector declares at field.sub.sub, nil where it may be anything. It is false, and
+// reported, for a path that no mapping can fill: such a test could never hold.
+func (l *loader) expectPath(at *node, target, path string) (*connectors.Field, bool) {
+	first, rest, _ := strings.Cut(path, ".")
+	fields := l.fields(target)
+	want := fieldNamed(fields, first)
+	if want == nil {
+		text, hint := unknown("field", first, fieldNames(fields))
+		l.add(at.at, hint, "%s", text)
+		return nil, false
+	}
+	for rest != "" && want != nil {
+		first, rest, _ = strings.Cut(rest, ".")
+		switch inner := keyOf(want, first); {
+		case want.Type == connectors.List:
+			want = itemOf(want)
+		case inner == nil && want.Type == connectors.Map && len(want.Fields) > 0 && want.Items == nil:
+			text, hint := unknown("key", first, fieldNames(want.Fields))
+			l.add(at.at, hint, "%s", text)
+			return nil, false
+		default:
+			want = inner
+		}
+	}
+	return want, true
+}
+
+func fieldNames(fields []connectors.Field) []string {
+	var names []string
+	for _, f := range fields {
+		names = append(names, f.Name)
+	}
+	return names
 }
