@@ -89,15 +89,36 @@ func (t *target) unwanted(answer *rest.Response, err error) error {
 	}
 }
 
-// find looks for what an earlier attempt may have created.
-func (t *target) find(ctx context.Context, rec connectors.Record) (found bool, receipt connectors.Receipt, err error) {
-	lookup, _ := rec.Fields["lookup"].(map[string]any)
-	if len(lookup) == 0 {
-		return false, receipt, rejected(errors.New("lookup is not mapped, so nothing can be looked up"),
-			"map lookup: {query: …}, or set once to key or none")
+// look finds out what came of an earlier attempt: where the object is, if it is there, and whether that is all there is
+// to do.
+func (t *target) look(ctx context.Context, rec connectors.Record, update map[string]any) (at connectors.Receipt, done bool, err error) {
+	at = rec.Prior
+	if at.IsZero() {
+		request, _ := rec.Fields["lookup"].(map[string]any)
+		if len(request) == 0 {
+			return at, false, rejected(errors.New("lookup is not mapped, so nothing can be looked up"),
+				"map lookup: {query: …}, or set once to key or none")
+		}
+		found, receipt, err := t.find(ctx, rec, request, "")
+		if err != nil || !found {
+			return at, false, err
+		}
+		if at = receipt; update == nil || at.ID == "" {
+			return at, true, nil
+		}
 	}
+	request, _ := update["lookup"].(map[string]any)
+	if len(request) == 0 || at.ID == "" {
+		return at, false, nil
+	}
+	done, _, err = t.find(ctx, rec, request, at.ID)
+	return at, done, err
+}
+
+// find sends one lookup. id takes the place of {id} in its path.
+func (t *target) find(ctx context.Context, rec connectors.Record, lookup map[string]any, id string) (found bool, receipt connectors.Receipt, err error) {
 	query, _ := lookup["query"].(map[string]any)
-	to, err := address(t.base, lookup["path"], query, "")
+	to, err := address(t.base, lookup["path"], query, id)
 	if err != nil {
 		return false, receipt, err
 	}

@@ -51,11 +51,16 @@ func fields(s Settings) []connectors.Field {
 	query := connectors.Field{Name: "query", Type: connectors.Map, Items: text, Doc: "query values, added to the url's"}
 	body := connectors.Field{Name: "body", Type: connectors.Any, Doc: "the body; with encoding form a map, with text a text"}
 	updatePath := path
-	updatePath.Doc = "path of the update, appended to the url's; {id} is the id from the receipt"
+	updatePath.Doc = "path that is appended to the url's; {id} is the id from the receipt"
 	lookup := connectors.Field{
 		Name: "lookup", Type: connectors.Map, Required: s.Once == "lookup",
 		Doc:    "the GET request that finds what an uncertain attempt may have created; needs once: lookup",
 		Fields: []connectors.Field{path, query},
+	}
+	updateLookup := connectors.Field{
+		Name: "lookup", Type: connectors.Map,
+		Doc:    "the GET request that finds something if the target has this update already; needs once: lookup. Without it an update of which the outcome is unknown is sent again",
+		Fields: []connectors.Field{updatePath, query},
 	}
 	update := connectors.Field{
 		Name: "update", Type: connectors.Map,
@@ -64,6 +69,7 @@ func fields(s Settings) []connectors.Field {
 			{Name: "method", Type: connectors.Text, Values: []string{"PUT", "PATCH", "POST"}, Doc: "method of the update; PUT unless said"},
 			updatePath,
 			{Name: "body", Type: connectors.Any, Doc: "body of the update; that of the record unless said"},
+			updateLookup,
 		},
 	}
 	headers := connectors.Field{Name: "headers", Type: connectors.Map, Items: text, Doc: "further headers; line breaks become spaces"}
@@ -125,15 +131,12 @@ func (s Settings) secrets(base *url.URL) []secret.String {
 func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
 	prior := rec.Prior
 	update, hasUpdate := rec.Fields["update"].(map[string]any)
-	if t.settings.Once == "lookup" && rec.Uncertain && prior.IsZero() {
-		found, receipt, err := t.find(ctx, rec)
-		if err != nil {
-			return connectors.Receipt{}, err
+	if t.settings.Once == "lookup" && rec.Uncertain {
+		var done bool
+		var err error
+		if prior, done, err = t.look(ctx, rec, update); done || err != nil {
+			return prior, err
 		}
-		if found && (!hasUpdate || receipt.ID == "") {
-			return receipt, nil
-		}
-		prior = receipt
 	}
 	if hasUpdate && prior.ID != "" {
 		return t.update(ctx, rec, update, prior)

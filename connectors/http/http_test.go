@@ -362,6 +362,85 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestUpdateLookup repeats an update of which the outcome is unknown: it is sent again only if the target says that it
+// does not have it.
+func TestUpdateLookup(t *testing.T) {
+	t.Parallel()
+	const (
+		isThere    = "GET https://api.example/objects?ref=chat-1"
+		isThereNow = "GET https://api.example/objects/7?revision=2"
+		update     = "PUT https://api.example/objects/7"
+		one, none  = `[{"id": 7}]`, `[]`
+	)
+	known := connectors.Receipt{ID: "7"}
+	tests := []struct {
+		name    string
+		once    string
+		certain bool
+		prior   connectors.Receipt
+		answers []string // "": the connection breaks
+		want    []string
+		kind    string
+	}{
+		{name: "there", prior: known, answers: []string{one}, want: []string{isThereNow}},
+		{name: "not there", prior: known, answers: []string{none, "{}"}, want: []string{isThereNow, update}},
+		{name: "it cannot be told", prior: known, answers: []string{"<html>"}, want: []string{isThereNow}, kind: "temporary"},
+		{name: "no answer", prior: known, answers: []string{""}, want: []string{isThereNow}, kind: "temporary"},
+		{name: "object found, with this update", answers: []string{one, one}, want: []string{isThere, isThereNow}},
+		{name: "object found, without this update", answers: []string{one, none, "{}"}, want: []string{isThere, isThereNow, update}},
+		{name: "object found, the rest cannot be told", answers: []string{one, ""}, want: []string{isThere, isThereNow}, kind: "temporary"},
+		{name: "certain", certain: true, prior: known, answers: []string{"{}"}, want: []string{update}},
+		{name: "once: key", once: "key", prior: known, answers: []string{"{}"}, want: []string{update}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n := 0
+			wire := connectortest.NewWire(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+			wire.Break(0, func(r *http.Request, pass func() *http.Response) (*http.Response, error) {
+				n++
+				if n > len(tt.answers) {
+					t.Fatalf("%s %s is a request too many", r.Method, r.URL)
+				}
+				if tt.answers[n-1] == "" {
+					return connectortest.ResetBefore(r, pass)
+				}
+				return connectortest.Answer(http.StatusOK, nil, tt.answers[n-1])(r, pass)
+			})
+			c := open(t, settings(func(s *target.Settings) {
+				s.URL = secret.New("https://api.example/objects")
+				if s.Once = "lookup"; tt.once != "" {
+					s.Once = tt.once
+				}
+			}), wire)
+			rec := record(map[string]any{
+				"body":   "x",
+				"lookup": map[string]any{"query": map[string]any{"ref": "chat-1"}},
+				"update": map[string]any{"path": "{id}", "lookup": map[string]any{"path": "{id}", "query": map[string]any{"revision": int64(2)}}},
+			})
+			rec.Revision, rec.Uncertain, rec.Prior = 2, !tt.certain, tt.prior
+			receipt, err := c.Push(t.Context(), rec)
+			kind := ""
+			if e := connectors.Classify(err); e != nil {
+				kind = e.Kind.String()
+				if e.Uncertain {
+					t.Error("a lookup changes nothing, so its failure is certain")
+				}
+			}
+			if kind != tt.kind || receipt.ID != known.ID {
+				t.Errorf("error %v, want kind %q; receipt %+v", err, tt.kind, receipt)
+			}
+			var got []string
+			for _, sent := range wire.Sent() {
+				got = append(got, sent.Method+" "+sent.URL)
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("requests (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 // TestUpdate goes through the life of an object that gets a second revision.
 func TestUpdate(t *testing.T) {
 	t.Parallel()
