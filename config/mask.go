@@ -54,6 +54,9 @@ var reference = regexp.MustCompile(`^\$\{\s*(env\.\w+|file\(\s*("[^"]*"|'[^']*')
 
 // isReference tells whether a scalar, in quotes or not, is nothing but ${env.NAME} or ${file("…")}.
 func isReference(s string) bool {
+	if before, _, commented := strings.Cut(s, " #"); commented {
+		s = before // a quote that the comment is in is not closed, so what is left does not match
+	}
 	s = strings.TrimSpace(s)
 	if len(s) > 1 && (s[0] == '"' || s[0] == '\'') && s[len(s)-1] == s[0] {
 		s = s[1 : len(s)-1]
