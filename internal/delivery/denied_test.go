@@ -423,11 +423,17 @@ func TestWhatAProbeProves(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			run(t, func(t *testing.T, w *world) {
-				k, denies := denying()
+				var denies atomic.Bool
 				denies.Store(true)
+				k := &desk{behave: func(request) fault {
+					if denies.Load() {
+						return fault{status: http.StatusUnauthorized}
+					}
+					return c.answer
+				}}
 				help := target("help", k)
 				if c.withCheck {
-					help = honest(k, denies)
+					help = honest(k, &denies)
 				}
 				w.start(help)
 				w.accept("ann")
@@ -435,7 +441,6 @@ func TestWhatAProbeProves(t *testing.T) {
 				w.pass(time.Second)
 				equal(t, "paused", w.status("help").Paused, true)
 				denies.Store(false)
-				k.behave = func(request) fault { return c.answer }
 				w.pass(firstProbe)
 				equal(t, "paused after the probe", w.status("help").Paused, c.paused)
 			})

@@ -84,7 +84,7 @@ func (c *chaos) fault(request) fault {
 // desk once in the end, in its newest revision; the books balance at every look; no key is used for two bodies; no
 // object is pushed twice at once.
 func TestWhateverFails(t *testing.T) {
-	seeds := 24
+	seeds := 12
 	if testing.Short() {
 		seeds = 4
 	}
