@@ -28,7 +28,7 @@ func TestConfigurationsInTheDocumentationLoad(t *testing.T) {
 			}
 			return "0123456789abcdef0123", true
 		},
-		ReadFile:  func(string) ([]byte, error) { return []byte("0123456789abcdef0123"), nil },
+		ReadFile: func(string) ([]byte, error) { return []byte("0123456789abcdef0123"), nil },
 	}
 	known := config.Known{Targets: builtin.Types(), Sources: gateway.SourceTypes()}
 	loaded := 0

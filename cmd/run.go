@@ -50,6 +50,7 @@ type commands struct {
 	Serve      serveCommand      `cmd:"" help:"Take hooks and deliver them until stopped."`
 	Check      checkCommand      `cmd:"" help:"Report every mistake in the configuration."`
 	Explain    explainCommand    `cmd:"" help:"Show what a hook decodes to, which routes match and what each target would get. Sends nothing."`
+	Test       testCommand       `cmd:"" help:"Run the tests of the configuration: samples and what is expected of them."`
 	Demo       demoCommand       `cmd:"" help:"Show everything without any account: a pretend help desk and sample chats."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
