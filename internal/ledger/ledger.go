@@ -151,7 +151,8 @@ type Delivery struct {
 	Tried string
 	// Resend: the attempt in doubt was of this very revision.
 	Resend bool
-	// Lapsed: the claim before this one ended without a settle, because its worker crashed or outlived the lease.
+	// Lapsed: the claim before this one ended without a settle, because its worker crashed or outlived the lease. A
+	// settle without an attempt leaves it so.
 	Lapsed bool
 	DueAt  time.Time // since when it has been due
 	// FirstAt is when the first attempt of the revision was made on the target's active clock, which stands still

@@ -68,7 +68,7 @@ func claimLapsed(d *desk) {
 		d.Fatal("the first claim is uncertain")
 	}
 	second := d.claim("help")
-	if !second.Uncertain || !second.Resend || second.Tried != "today" || second.Fence <= first.Fence {
+	if first.Lapsed || !second.Lapsed || !second.Uncertain || !second.Resend || second.Tried != "today" || second.Fence <= first.Fence {
 		d.Fatalf("the second claim is %+v, want an uncertain resend", second)
 	}
 	_, err := d.engine.Settle(d.Context(), settlement(first, delivered))
@@ -89,9 +89,14 @@ func claimVoid(d *desk) {
 	if _, err := d.engine.Settle(d.Context(), settlement(before, delivered)); !errors.Is(err, ledger.ErrFenced) {
 		d.Fatalf("settle after a restart: %v, want ErrFenced", err)
 	}
+	d.settle(d.claim("help"), ledger.Pending, untried)
 	after := d.claim("help")
-	if !after.Uncertain || !after.Resend || after.Attempt != 1 {
+	if !after.Lapsed || !after.Uncertain || !after.Resend || after.Attempt != 1 {
 		d.Fatalf("claim after a restart: %+v, want an uncertain resend", after)
+	}
+	d.settle(after, ledger.Pending, uncertain)
+	if c := d.claim("help"); c.Lapsed || !c.Uncertain {
+		d.Fatalf("claim after an attempt: %+v, want it in doubt and not lapsed", c)
 	}
 }
 
@@ -112,7 +117,7 @@ func claimCrashed(d *desk) {
 		d.Fatalf("attempts %+v, want one crash", attempts)
 	}
 	d.must(d.engine.Replay(d.Context(), "c1", "help"))
-	if c := d.claim("help"); !c.Uncertain {
+	if c := d.claim("help"); !c.Uncertain || c.Lapsed {
 		d.Fatalf("after the replay: %+v, want it uncertain", c)
 	}
 }

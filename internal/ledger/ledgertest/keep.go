@@ -168,7 +168,8 @@ func retainIdentity(d *desk) {
 func retainForget(d *desk) {
 	d.reopen(keeping)
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
-	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	old := d.claim("help")
+	d.settle(old, ledger.Delivered, delivered)
 	d.must(d.engine.Retain(d.Context(), in(360)))
 	d.equal("conversations", d.stats().Conversations, int64(1))
 	d.must(d.engine.Retain(d.Context(), in(366)))
@@ -176,6 +177,10 @@ func retainForget(d *desk) {
 	d.counts("help", ledger.Counts{Accepted: 1, Delivered: 1})
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
 	d.counts("help", ledger.Counts{Accepted: 2, Pending: 1, Delivered: 1})
+	d.claim("help")
+	if _, err := d.engine.Settle(d.Context(), settlement(old, dead)); !errors.Is(err, ledger.ErrFenced) {
+		d.Fatalf("settle of a lease from before: %v, want ErrFenced", err)
+	}
 }
 
 func retainQuarantine(d *desk) {

@@ -43,6 +43,7 @@ type slip struct {
 	want, have, doubt, inFlight int
 	planned, ignore, due        bool
 	claims, tries               int
+	lapsed                      bool
 	lease                       *lent // the newest
 }
 
@@ -219,7 +220,7 @@ func (m *model) claim(t *rapid.T) {
 			r.lease.open = false
 		}
 		if r.inFlight > 0 {
-			r.doubt, r.inFlight = r.inFlight, 0
+			r.doubt, r.inFlight, r.lapsed = r.inFlight, 0, true
 		}
 		if r.claims == ledger.CrashLimit {
 			if !crashed[id] {
@@ -230,7 +231,7 @@ func (m *model) claim(t *rapid.T) {
 			continue
 		}
 		d, ok := claimed[id]
-		if !ok || d.Revision != r.want || d.Held != r.have || d.Attempt != r.tries+1 || d.Uncertain != (r.doubt > 0) ||
+		if !ok || d.Revision != r.want || d.Held != r.have || d.Attempt != r.tries+1 || d.Uncertain != (r.doubt > 0) || d.Lapsed != r.lapsed ||
 			d.Resend != (r.doubt > 0 && r.doubt == r.want) || len(d.Conversation.Messages) != 1 || c.seen[d.Conversation.Messages[0].Text] != r.want {
 			t.Fatalf("claim of %s for %s: got %+v, want %+v", id, target, d, *r)
 		}
@@ -276,7 +277,7 @@ func (m *model) end(r *slip, d ledger.Delivery, s ledger.Settlement) {
 	if !s.Tried {
 		r.claims--
 	} else {
-		r.claims = 0
+		r.claims, r.lapsed = 0, false
 		if tried == wanted {
 			r.tries++
 		}
@@ -319,7 +320,7 @@ func (m *model) replay(t *rapid.T) {
 	}
 	m.must(err)
 	r := c.rows[target]
-	r.state, r.due, r.claims, r.tries = ledger.Pending, true, 0, 0
+	r.state, r.due, r.claims, r.tries, r.lapsed = ledger.Pending, true, 0, 0, false
 	m.units[unit{id, target, c.life, r.want}] = ledger.Pending
 }
 

@@ -255,7 +255,7 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	}
 	for _, planned := range a.plan.Deliveries {
 		if !slices.ContainsFunc(rows, func(r *row) bool { return r.target == planned.Target }) {
-			rows = append(rows, &row{conversation: number, target: planned.Target})
+			rows = append(rows, &row{conversation: number, target: planned.Target, fence: micros(t.now)})
 		}
 	}
 	now, reached := micros(t.now), false

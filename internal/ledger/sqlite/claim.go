@@ -11,14 +11,14 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
-const rowColumns = `conversation, target, state, want, have, trying, doubt, due_at, pending_since, settled_at, fence, claims, tries,
+const rowColumns = `conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries,
 	first_at, planned, ignore, routes, config, tried, receipt`
 
 func scanRow(scan func(...any) error, more ...any) (*row, error) {
 	var r row
 	var receipt string
 	err := scan(append([]any{
-		&r.conversation, &r.target, &r.state, &r.want, &r.have, &r.trying, &r.doubt, &r.dueAt, &r.pendingSince, &r.settledAt,
+		&r.conversation, &r.target, &r.state, &r.want, &r.have, &r.trying, &r.doubt, &r.lapsed, &r.dueAt, &r.pendingSince, &r.settledAt,
 		&r.fence, &r.claims, &r.tries, &r.firstAt, &r.planned, &r.ignore, &r.routes, &r.config, &r.tried, &receipt,
 	}, more...)...)
 	if err != nil {
@@ -62,13 +62,13 @@ func (t *tx) store(r *row, changes []counts) error {
 	for _, c := range changes {
 		t.count(r.target, c)
 	}
-	return t.exec(`INSERT INTO delivery (`+rowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return t.exec(`INSERT INTO delivery (`+rowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (conversation, target) DO UPDATE SET state = excluded.state, want = excluded.want, have = excluded.have,
-		trying = excluded.trying, doubt = excluded.doubt, due_at = excluded.due_at, pending_since = excluded.pending_since,
+		trying = excluded.trying, doubt = excluded.doubt, lapsed = excluded.lapsed, due_at = excluded.due_at, pending_since = excluded.pending_since,
 		settled_at = excluded.settled_at, fence = excluded.fence, claims = excluded.claims, tries = excluded.tries,
 		first_at = excluded.first_at, planned = excluded.planned, ignore = excluded.ignore, routes = excluded.routes,
 		config = excluded.config, tried = excluded.tried, receipt = excluded.receipt`,
-		r.conversation, r.target, int(r.state), r.want, r.have, r.trying, r.doubt, r.dueAt, r.pendingSince, r.settledAt, r.fence,
+		r.conversation, r.target, int(r.state), r.want, r.have, r.trying, r.doubt, r.lapsed, r.dueAt, r.pendingSince, r.settledAt, r.fence,
 		r.claims, r.tries, r.firstAt, r.planned, r.ignore, r.routes, r.config, r.tried, receipt)
 }
 
@@ -175,7 +175,7 @@ func (c *claims) lease(t *tx, r *row, id string, end time.Time) error {
 	}
 	tried := r.tried
 	changes, crashed := r.claim(c.asked.Config, micros(t.now), micros(end))
-	d.Fence, d.Uncertain, d.Resend = r.fence, r.doubt > 0, r.resend()
+	d.Fence, d.Uncertain, d.Resend, d.Lapsed = r.fence, r.doubt > 0, r.resend(), r.lapsed
 	if r.tries > 0 || d.Resend {
 		d.Tried = tried
 	}

@@ -18,6 +18,7 @@ type row struct {
 	have         int
 	trying       int
 	doubt        int
+	lapsed       bool
 	dueAt        int64
 	pendingSince int64
 	settledAt    int64
@@ -144,7 +145,7 @@ func (r *row) skip(p plan) []counts {
 // claim leases the row until leaseEnd for an attempt under config, or makes it dead if it has killed too many workers.
 func (r *row) claim(config string, now, leaseEnd int64) (changes []counts, crashed bool) {
 	if r.trying > 0 { // a claim whose worker never said what came of it
-		r.doubt = r.trying
+		r.doubt, r.lapsed = r.trying, true
 	}
 	r.fence++
 	r.trying = 0
@@ -170,7 +171,7 @@ func (r *row) settle(s ledger.Settlement, now int64) (changes []counts) {
 	if !s.Tried && s.State == ledger.Pending {
 		r.claims = max(r.claims-1, 0)
 	} else {
-		r.claims = 0
+		r.claims, r.lapsed = 0, false
 	}
 	r.receipt = mergeReceipt(r.receipt, s.Receipt)
 	current := s.Revision == r.want
@@ -223,6 +224,6 @@ func (r *row) delivered(revision int, now int64) []counts {
 // replay makes a dead row due now. What is known of the target stays: its receipt and the doubt.
 func (r *row) replay(now int64) []counts {
 	r.state, r.dueAt, r.pendingSince = ledger.Pending, now, now
-	r.claims, r.tries, r.firstAt = 0, 0, 0
+	r.claims, r.tries, r.firstAt, r.lapsed = 0, 0, 0, false // whoever replays knows of the crash
 	return []counts{leave(ledger.Dead, ledger.Pending)}
 }

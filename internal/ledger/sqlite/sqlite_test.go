@@ -223,8 +223,10 @@ func TestBadOperationInBatch(t *testing.T) {
 			_, failures[i] = l.Accept(t.Context(), h)
 		})
 	}
-	for len(l.queue) < n {
-		<-time.After(time.Millisecond)
+	for deadline := time.Now().Add(10 * time.Second); len(l.queue) < n; <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the operations do not queue up")
+		}
 	}
 	close(release)
 	all.Wait()

@@ -40,10 +40,11 @@ CREATE TABLE delivery (
     have          INTEGER NOT NULL,           -- the revision that the target is known to hold; 0: none
     trying        INTEGER NOT NULL,           -- the revision of a claim that has not been settled; 0: none
     doubt         INTEGER NOT NULL,           -- the revision of the attempt that may have been taken; 0: none
+    lapsed        INTEGER NOT NULL,           -- 1: the claim before ended without a settle, and no attempt was settled since
     due_at        INTEGER NOT NULL,           -- of a leased row, the end of its lease
     pending_since INTEGER NOT NULL,
     settled_at    INTEGER NOT NULL,
-    fence         INTEGER NOT NULL,
+    fence         INTEGER NOT NULL,           -- begins with the time, so that one of a forgotten row never comes again
     claims        INTEGER NOT NULL,           -- in a row without a settle
     tries         INTEGER NOT NULL,           -- of want
     first_at      INTEGER NOT NULL,           -- first attempt of want, on the target's active clock
