@@ -131,7 +131,7 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 		}
 	}
 	for n := 1; ; n++ {
-		settled, err := r.engine.Ledger.Settle(context.WithoutCancel(r.pushes), s)
+		settled, err := r.engine.options.Ledger.Settle(context.WithoutCancel(r.pushes), s)
 		if err == nil || errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrClosed) {
 			return settled, err
 		}
@@ -151,7 +151,7 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 // tell counts an attempt and logs it in one line, which never holds payload.
 func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error) {
 	d, res := a.delivery, a.result
-	m, target := r.engine.Metrics, r.name
+	m, target := r.engine.options.Metrics, r.name
 	m.Attempt(target, o.kind, res.ended.Sub(res.started))
 	if o.uncertain {
 		m.Uncertain(target)

@@ -117,7 +117,7 @@ type TargetStatus struct {
 
 // Engine delivers. It is made by New; Run starts it.
 type Engine struct {
-	Options
+	options Options
 
 	mu      sync.Mutex
 	base    context.Context // ends the claims; nil unless Run is running
@@ -141,7 +141,7 @@ func New(o Options) *Engine {
 	if o.Jitter == nil {
 		o.Jitter = jitter
 	}
-	e := &Engine{Options: o, runners: make(map[string]*runner)}
+	e := &Engine{options: o, runners: make(map[string]*runner)}
 	e.Apply(o.Setup)
 	return e
 }
@@ -160,7 +160,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Unlock()
 
 	<-ctx.Done()
-	grace := time.AfterFunc(e.Grace, func() { cut(errCut) })
+	grace := time.AfterFunc(e.options.Grace, func() { cut(errCut) })
 	defer grace.Stop()
 
 	e.mu.Lock() // from here on Apply starts nothing
@@ -175,7 +175,7 @@ func (e *Engine) Run(ctx context.Context) error {
 func (e *Engine) Apply(s Setup) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	renderer := newRenderer(e.Ledger, s)
+	renderer := newRenderer(e.options.Ledger, s)
 	order := make([]string, 0, len(s.Targets))
 	for _, t := range s.Targets {
 		order = append(order, t.Name)

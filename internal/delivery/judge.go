@@ -72,7 +72,7 @@ func (r *runner) rule(a *report, verdict denial) {
 	t := a.plan.target
 	o := decide(a.delivery, a.result, circumstances{
 		policy: t.Policy, once: t.Once, now: now, paused: pausedFor(r.state, now), denial: verdict,
-		probe: r.state.Pause.Until, random: r.engine.Jitter(),
+		probe: r.state.Pause.Until, random: r.engine.options.Jitter(),
 	})
 	switch {
 	case o.state == ledger.Delivered:

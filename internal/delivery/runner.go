@@ -19,8 +19,8 @@ import (
 // safety net: a lost call of Wake, a clock that was set.
 const watchInterval = time.Minute
 
-// fullLook is the least time between two claims that found less than they asked for, unless Wake came between.
-const fullLook = 10 * time.Millisecond
+// claimGap is the least time between two claims that found less than they asked for, unless Wake came between.
+const claimGap = 10 * time.Millisecond
 
 // plan is a target with the mapping that goes with it. It never changes.
 type plan struct {
@@ -91,7 +91,7 @@ type runner struct {
 
 func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
-		name: name, engine: e, log: e.Logger.With("target", name),
+		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
 		plan: p, limiter: newLimiter(p.target.Rate), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
@@ -182,7 +182,7 @@ func (r *runner) drain(ctx context.Context) {
 // load reads the target's state, for as long as that takes; false when ctx ended before.
 func (r *runner) load(ctx context.Context) bool {
 	for n := 1; ; n++ {
-		state, err := r.engine.Ledger.TargetState(ctx, r.name)
+		state, err := r.engine.options.Ledger.TargetState(ctx, r.name)
 		if err == nil {
 			r.state = state
 			break
@@ -268,7 +268,7 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 // claim leases up to want deliveries and starts an attempt on each.
 func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 	// A claim that is canceled half-way could leave leases that nobody knows of, so it is not canceled.
-	got, err := r.engine.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
+	got, err := r.engine.options.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
 		Target: r.name, Limit: want, Lease: r.plan.target.lease(), Config: r.plan.renderer.today.Hash(),
 	})
 	if !r.ledgerAnswered(err, now) {
@@ -283,7 +283,7 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 		if !got.Next.IsZero() && got.Next.Before(r.lookAt) {
 			r.lookAt = got.Next
 		}
-		if soonest := now.Add(fullLook); r.lookAt.Before(soonest) {
+		if soonest := now.Add(claimGap); r.lookAt.Before(soonest) {
 			r.lookAt = soonest
 		}
 	}
@@ -304,8 +304,8 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 
 // buried tells of a delivery that the ledger has made dead.
 func (r *runner) buried(d ledger.Delivery) {
-	r.engine.Metrics.Attempt(r.name, kindCrash, 0)
-	r.engine.Metrics.Delivery(r.name, ledger.Dead.String())
+	r.engine.options.Metrics.Attempt(r.name, kindCrash, 0)
+	r.engine.options.Metrics.Delivery(r.name, ledger.Dead.String())
 	r.log.Error("delivery.attempt", "conversation", d.ID, "revision", d.Revision, "attempt", d.Attempt, "kind", kindCrash,
 		"outcome", ledger.Dead.String(),
 		"reason", fmt.Sprintf("claimed %d times without an outcome", ledger.CrashLimit),
@@ -326,7 +326,7 @@ func (r *runner) ledgerAnswered(err error, now time.Time) bool {
 
 // save writes the target's state to the ledger.
 func (r *runner) save(now time.Time) {
-	err := r.engine.Ledger.SaveTargetState(context.WithoutCancel(r.pushes), r.name, r.state)
+	err := r.engine.options.Ledger.SaveTargetState(context.WithoutCancel(r.pushes), r.name, r.state)
 	if r.ledgerAnswered(err, now) {
 		r.unsaved = false
 	}
