@@ -142,32 +142,28 @@ func TestUncertain(t *testing.T) {
 	}
 }
 
-// TestLapsed: a worker that crashed may have sent it, so the cautious do not send it again.
+// TestLapsed: a worker that crashed may have sent it, so the cautious do not send it again before a person has looked.
 func TestLapsed(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
 		k := new(desk)
 		help := target("help", k)
 		help.Once, help.Policy.OnUncertain = connectors.OnceNone, OnUncertainDead
-		w.use = lapsed{w.ledger}
-		w.start(help)
-		w.accept("ann")
+		w.setup = w.setupOf(definition("", help), help)
+		a := w.accept("ann")
+		w.crashedWorker(time.Second)
+		w.pass(time.Minute)
+		w.startWith(w.setup)
 		w.pass(time.Second)
 		w.want("help", ledger.Counts{Dead: 1})
 		equal(t, "requests", len(k.seen()), 0)
 		equal(t, "attempts", w.attempts("ann"), "1 uncertain")
+
+		if err := w.ledger.Replay(t.Context(), a.ID, "help"); err != nil {
+			t.Fatal(err)
+		}
+		w.pass(time.Second)
+		w.want("help", ledger.Counts{Delivered: 1})
 	})
-}
-
-// lapsed says of everything that an earlier claim ended without an outcome.
-type lapsed struct{ Ledger }
-
-func (l lapsed) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error) {
-	got, err := l.Ledger.Claim(ctx, c)
-	for i := range got.Deliveries {
-		d := &got.Deliveries[i]
-		d.Uncertain, d.Resend, d.Lapsed = true, true, true
-	}
-	return got, err
 }
 
 // TestTheLedgerFails: the engine waits, neither spins nor dies, and what was delivered is not sent again.
@@ -325,6 +321,7 @@ func TestFenced(t *testing.T) {
 		if err != nil || len(got.Deliveries) != 1 {
 			t.Fatalf("claim: %d deliveries, %v", len(got.Deliveries), err)
 		}
+		equal(t, "lapsed", got.Deliveries[0].Lapsed, true)
 		w.pass(10 * time.Second)
 		if !strings.Contains(w.log.String(), ledger.ErrFenced.Error()) {
 			t.Errorf("the log does not say that the lease was lost:\n%s", w.log.tail())
