@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,14 +15,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
-
-var update = flag.Bool("update", false, "write the dump of the newest schema to testdata")
 
 func hook(id string, targets ...string) ledger.Hook {
 	p := ledger.Plan{Config: "accepted-under"}
@@ -517,179 +511,6 @@ func TestCallerGoes(t *testing.T) {
 	all.Wait()
 	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Accepted {
 		t.Errorf("the hook of a caller that had gone before its turn was stored: %+v", a)
-	}
-}
-
-// Every earlier schema opens, with what it held.
-func TestUpgrade(t *testing.T) {
-	t.Parallel()
-	steps, err := versions()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		writeDump(t, filepath.Join("testdata", fmt.Sprintf("v%d.sql", len(steps))))
-	}
-	for version := 1; version <= len(steps); version++ {
-		t.Run(fmt.Sprint("v", version), func(t *testing.T) {
-			t.Parallel()
-			dump, err := os.ReadFile(filepath.Join("testdata", fmt.Sprintf("v%d.sql", version)))
-			if err != nil {
-				t.Fatalf("%v; run this test with -update once, before the schema is released", err)
-			}
-			path := filepath.Join(t.TempDir(), "ledger.db")
-			execute(t, path, string(dump))
-			l := open(t, path, Options{})
-			sound(t, l)
-			fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), Options{})
-			if diff := cmp.Diff(tables(t, fresh), tables(t, l)); diff != "" {
-				t.Errorf("the upgraded schema is not that of a new ledger (-new +upgraded):\n%s", diff)
-			}
-			checkSample(t, l)
-		})
-	}
-}
-
-// tables lists the columns of all tables and indexes.
-func tables(t *testing.T, l *Ledger) (list []string) {
-	t.Helper()
-	rows, err := l.readers.QueryContext(t.Context(), `SELECT m.name || ': ' || coalesce(
-		(SELECT group_concat(name || ' ' || type || ' ' || "notnull" || ' ' || pk, ', ') FROM pragma_table_info(m.name)),
-		(SELECT group_concat(name, ', ') FROM pragma_index_info(m.name)), '') FROM sqlite_schema m ORDER BY m.name`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = each(rows, func(rows *sql.Rows) error {
-		var text string
-		err := rows.Scan(&text)
-		list = append(list, text)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return list
-}
-
-// fillSample stores what checkSample looks for.
-func fillSample(t testing.TB, l *Ledger) {
-	t.Helper()
-	settle := func(c ledger.Delivery, state ledger.State) {
-		t.Helper()
-		_, err := l.Settle(t.Context(), ledger.Settlement{
-			ID: c.ID, Target: c.Target, Revision: c.Revision, Fence: c.Fence, State: state, Tried: true,
-			Receipt: connectors.Receipt{ID: "t1", Parts: map[string]string{"note": "n1"}}, Attempt: &ledger.Attempt{At: time.Now(), Number: 1, Kind: "ok"},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	accept(t, l, hook("delivered", "help"))
-	settle(claim(t, l, "help", time.Hour).Deliveries[0], ledger.Delivered)
-	accept(t, l, hook("dead", "help"))
-	settle(claim(t, l, "help", time.Hour).Deliveries[0], ledger.Dead)
-	accept(t, l, hook("leased", "help"))
-	claim(t, l, "help", time.Hour)
-	accept(t, l, hook("pending", "crm"))
-	if _, err := l.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte("?")}); err != nil {
-		t.Fatal(err)
-	}
-	err := errors.Join(l.SaveConfig(t.Context(), "accepted-under", []byte("{}")),
-		l.SaveTargetState(t.Context(), "help", ledger.TargetState{Account: "f00", Paused: time.Hour}))
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func checkSample(t *testing.T, l *Ledger) {
-	t.Helper()
-	for _, id := range []string{"delivered", "dead", "leased", "pending"} {
-		if a := accept(t, l, hook(id)); a.Result != ledger.Repeated {
-			t.Errorf("%s: %s, want it repeated", id, a.Result)
-		}
-		if body, _, err := l.Raw(t.Context(), id, 1); err != nil || string(body) != "body of "+id {
-			t.Errorf("%s: body %q, %v", id, body, err)
-		}
-	}
-	c := claim(t, l, "help", time.Hour)
-	if len(c.Deliveries) != 1 || c.Deliveries[0].ID != "leased" || !c.Deliveries[0].Uncertain || c.Deliveries[0].Conversation.Messages[0].Text != "leased" {
-		t.Errorf("claimed %+v, want the leased one in doubt", c)
-	}
-	if err := l.Replay(t.Context(), "dead", "help"); err != nil {
-		t.Error(err)
-	}
-	h := hook("delivered", "help")
-	h.Raw, h.Conversation.Question = []byte("news"), "news"
-	accept(t, l, h)
-	c = claim(t, l, "help", time.Hour)
-	if len(c.Deliveries) != 2 || c.Deliveries[1].Held != 1 || c.Deliveries[1].Receipt.Parts["note"] != "n1" {
-		t.Errorf("claimed %+v, want the replay and an update", c)
-	}
-	if attempts, err := l.Attempts(t.Context(), "delivered", "help"); err != nil || len(attempts) != 1 {
-		t.Errorf("attempts %+v, %v", attempts, err)
-	}
-	if snapshot, err := l.Config(t.Context(), "accepted-under"); err != nil || string(snapshot) != "{}" {
-		t.Errorf("snapshot %q, %v", snapshot, err)
-	}
-	if s, err := l.TargetState(t.Context(), "help"); err != nil || s.Account != "f00" || s.Paused != time.Hour {
-		t.Errorf("state %+v, %v", s, err)
-	}
-	if s, err := l.Stats(t.Context()); err != nil || s.Quarantined != 1 || s.Conversations != 4 || s.LastHook["shop"].IsZero() {
-		t.Errorf("stats %+v, %v", s, err)
-	}
-	sound(t, l)
-}
-
-// writeDump writes a ledger of the newest schema as the SQL that makes it.
-func writeDump(t *testing.T, path string) {
-	t.Helper()
-	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
-	fillSample(t, l)
-	var out strings.Builder
-	line := func(query string) {
-		t.Helper()
-		rows, err := l.readers.QueryContext(t.Context(), query)
-		if err != nil {
-			t.Fatal(err)
-		}
-		err = each(rows, func(rows *sql.Rows) error {
-			var text string
-			err := rows.Scan(&text)
-			out.WriteString(text + ";\n")
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	out.WriteString("-- A ledger of this schema version with some rows. It stays as it is for ever; see TestUpgrade.\n")
-	line(`SELECT 'PRAGMA application_id = ' || application_id FROM pragma_application_id`)
-	line(`SELECT 'PRAGMA user_version = ' || user_version FROM pragma_user_version`)
-	line(`SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name`)
-	rows, err := l.readers.QueryContext(t.Context(), `SELECT name,
-		(SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(s.name)) FROM sqlite_schema s WHERE type = 'table' ORDER BY name`)
-	if err != nil {
-		t.Fatal(err)
-	}
-	tables := map[string]string{}
-	var names []string
-	err = each(rows, func(rows *sql.Rows) error {
-		var name, columns string
-		err := rows.Scan(&name, &columns)
-		names, tables[name] = append(names, name), columns
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range names {
-		line(fmt.Sprintf(`SELECT 'INSERT INTO %s VALUES (' || %s || ')' FROM %s`, name, tables[name], name))
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
-		t.Fatal(err)
 	}
 }
 
