@@ -67,10 +67,10 @@ type Target struct {
 	Account string
 }
 
-// Policy says what follows a failed attempt. Its zero value retries at once and never gives up.
+// Policy says what follows a failed attempt. Its zero value never gives up.
 type Policy struct {
-	Min time.Duration // ceiling of the first wait
-	Max time.Duration // ceiling of any wait; 0 means Min
+	Min time.Duration // ceiling of the first wait; 0 means 5 s
+	Max time.Duration // ceiling of any wait; 0 means 1 h, and less than Min means Min
 	// GiveUpAfter is how long after its first attempt a delivery is dead. Time that the target was paused does not
 	// count. 0 means never.
 	GiveUpAfter time.Duration
@@ -107,7 +107,7 @@ type TargetStatus struct {
 	Paused      bool
 	Since       time.Time // of the pause
 	NextProbe   time.Time // of the paused target; zero when only a person resumes it
-	Reason      string    // of the pause; else why the target is suspected to deny, or ""
+	Reason      string    // of the pause; "" without one
 	HeldUntil   time.Time // the target asked for no more until then; zero: it did not
 	InFlight    int
 	LastSuccess time.Time // zero: none since the start
@@ -236,6 +236,8 @@ func (t Target) withDefaults() Target {
 	t.ObjectName = cmp.Or(t.ObjectName, t.Name)
 	t.Workers = max(t.Workers, 1)
 	t.Timeout = cmp.Or(t.Timeout, 30*time.Second)
+	t.Policy.Min = cmp.Or(t.Policy.Min, 5*time.Second)
+	t.Policy.Max = cmp.Or(t.Policy.Max, time.Hour)
 	return t
 }
 

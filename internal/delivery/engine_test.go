@@ -352,3 +352,18 @@ func TestWakeIsNotNeeded(t *testing.T) {
 		w.want("help", ledger.Counts{Delivered: 1})
 	})
 }
+
+// TestDefaults: a target that says nothing is tried with the usual waits, one attempt at a time.
+func TestDefaults(t *testing.T) {
+	run(t, func(t *testing.T, w *world) {
+		k := &desk{behave: func(request) fault { return fault{refused: true} }}
+		begin := time.Now()
+		w.start(Target{Name: "help", Connector: client{k}})
+		w.accept("ann")
+		w.pass(10 * time.Minute)
+		n := len(strings.Split(w.attempts("ann"), ", "))
+		if n < 5 || n > 10 { // half of 5, 10, 20, … seconds
+			t.Errorf("%d attempts in %s", n, time.Since(begin))
+		}
+	})
+}
