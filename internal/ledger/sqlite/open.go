@@ -21,6 +21,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"modernc.org/sqlite"
@@ -53,6 +54,9 @@ type Ledger struct {
 	lock    *os.File
 	readers *sql.DB
 
+	names     atomic.Pointer[names] // nil: nothing has been renamed
+	retention atomic.Pointer[ledger.Retention]
+
 	queue   chan *operation
 	stopped chan struct{} // closed when the writer goroutine has ended
 
@@ -75,8 +79,12 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
 	l := &Ledger{options: o, path: path, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
+	l.Keep(o.Retention)
 	if l.lock, err = lock(path + ".lock"); err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	if err := create(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("ledger: %w", err), unlock(l.lock))
 	}
 	w, err := l.open(ctx)
 	if err != nil {
@@ -85,6 +93,16 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	}
 	go w.run()
 	return l, nil
+}
+
+// create makes an empty file that only its owner reads, for what visitors wrote is nobody else's. SQLite gives the same
+// rights to the files beside it. A file that is there keeps its rights.
+func create(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // open opens both sides of the database behind the lock.

@@ -190,6 +190,30 @@ func TestDurabilitySettings(t *testing.T) {
 }
 
 // One bad operation in a batch refuses nobody else's, whatever it had done before it failed.
+// TestOnlyTheOwnerReads: the ledger and the files beside it hold what visitors wrote.
+func TestOnlyTheOwnerReads(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	files, err := filepath.Glob(path + "*")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("files %q: %v", files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rights := info.Mode().Perm(); rights&0o077 != 0 {
+			t.Errorf("%s: others have rights: %s", filepath.Base(file), rights)
+		}
+	}
+}
+
 func TestBadOperationInBatch(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
