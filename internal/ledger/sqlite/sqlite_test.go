@@ -194,7 +194,7 @@ func TestDurabilitySettings(t *testing.T) {
 func TestOnlyTheOwnerReads(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	l, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
