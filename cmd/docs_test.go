@@ -69,3 +69,27 @@ func TestConfigurationsInTheDocumentationLoad(t *testing.T) {
 	}
 	t.Logf("%d configurations loaded", loaded)
 }
+
+var seriesName = regexp.MustCompile(`\bafterchat_[a-z_]+`)
+
+// TestAlertsNameSeriesThatExist: an alert on a misspelt series never fires.
+func TestAlertsNameSeriesThatExist(t *testing.T) {
+	t.Parallel()
+	series, err := os.ReadFile(filepath.Join("..", "internal", "metrics", "testdata", "series.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := os.ReadFile(filepath.Join("..", "deploy", "alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := seriesName.FindAllString(string(alerts), -1)
+	if len(names) < 8 {
+		t.Errorf("only %d series in the alerts", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(string(series), "# "+name+": ") {
+			t.Errorf("deploy/alerts.yml names %s, which there is not", name)
+		}
+	}
+}
