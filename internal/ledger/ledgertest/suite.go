@@ -30,6 +30,7 @@ type Engine interface {
 	Config(ctx context.Context, hash string) ([]byte, error)
 	TargetState(ctx context.Context, name string) (ledger.TargetState, error)
 	SaveTargetState(ctx context.Context, name string, s ledger.TargetState) error
+	Rename(ctx context.Context, r ledger.Renames) error
 	Conversation(ctx context.Context, id string) (chat.Conversation, error)
 	Raw(ctx context.Context, id string, revision int) (body []byte, contentType string, err error)
 	Attempts(ctx context.Context, id, target string) ([]ledger.Attempt, error)
@@ -54,7 +55,7 @@ type Opener func(t testing.TB, dir string, o Options) Engine
 func Run(t *testing.T, open Opener) {
 	groups := map[string]map[string]func(*desk){
 		"accept": acceptCases, "session": sessionCases, "claim": claimCases, "settle": settleCases, "revise": reviseCases,
-		"keep": keepCases, "retain": retainCases,
+		"keep": keepCases, "retain": retainCases, "rename": renameCases,
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {

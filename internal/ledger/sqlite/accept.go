@@ -243,17 +243,21 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 		a.plan = a.hook.Plan(id, revision)
 		a.asked, a.planned, a.revision = true, id, revision
 	}
-	plans, err := a.plans(expired)
+	today := t.ledger.names.Load().planned(a.plan)
+	plans, err := packPlans(today, a.answer.Revision, expired)
 	if err != nil {
 		return err
 	}
 	var rows []*row
 	if a.answer.Revision > 1 {
+		if err := t.moveAll(number); err != nil {
+			return err
+		}
 		if rows, err = t.deliveries(number); err != nil {
 			return err
 		}
 	}
-	for _, planned := range a.plan.Deliveries {
+	for _, planned := range today.Deliveries {
 		if !slices.ContainsFunc(rows, func(r *row) bool { return r.target == planned.Target }) {
 			rows = append(rows, &row{conversation: number, target: planned.Target, fence: micros(t.now)})
 		}
@@ -280,17 +284,17 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	return nil
 }
 
-// plans are the plan's deliveries by target.
-func (a *arrival) plans(expired bool) (map[string]plan, error) {
-	plans := make(map[string]plan, len(a.plan.Deliveries))
-	for _, d := range a.plan.Deliveries {
+// packPlans returns the deliveries of a plan by target.
+func packPlans(p ledger.Plan, revision int, expired bool) (map[string]plan, error) {
+	plans := make(map[string]plan, len(p.Deliveries))
+	for _, d := range p.Deliveries {
 		routes, err := packRoutes(d.Routes)
 		if err != nil {
 			return nil, err
 		}
 		plans[d.Target] = plan{
-			revision: a.answer.Revision, planned: true, ignore: d.IgnoreUpdates, hold: max(d.Hold, 0).Microseconds(),
-			routes: routes, config: a.plan.Config, expired: expired,
+			revision: revision, planned: true, ignore: d.IgnoreUpdates, hold: max(d.Hold, 0).Microseconds(),
+			routes: routes, config: p.Config, expired: expired,
 		}
 	}
 	return plans, nil

@@ -41,6 +41,9 @@ func (t *tx) deliveries(conversation int64) (rows []*row, err error) {
 // delivery reads the row of a conversation and a target; ledger.ErrNotFound if there is none. bodies tells whether the
 // bodies of the conversation are still here.
 func (t *tx) delivery(id, target string) (r *row, bodies bool, err error) {
+	if target, err = t.current(id, target); err != nil {
+		return nil, false, err
+	}
 	s, err := t.statement(`SELECT ` + rowColumns + `, (SELECT bodies FROM conversation WHERE number = conversation)
 		FROM delivery WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND target = ?`)
 	if err != nil {

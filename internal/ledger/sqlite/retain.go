@@ -19,14 +19,19 @@ const (
 	keepPages   = 256 // free pages kept for the hooks to come
 )
 
+// Keep replaces what may be removed when, and the size at which hooks are refused. It holds from the next operation on.
+func (l *Ledger) Keep(r ledger.Retention) { l.retention.Store(&r) }
+
 // Retain removes what has outlived its retention at now: bodies and attempts of conversations whose deliveries are all
 // finished, with their dead deliveries, and quarantined hooks. A conversation's age counts from its newest hook or from
 // the end of its last delivery, whichever is later. Pending deliveries and what they need stay whatever their age.
 //
+// Before that it does what Rename has left.
+//
 // What recognizes a conversation, and the receipts of its targets, stay for a year at least.
 func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
-	keep := l.options.Retention
-	steps := []func(context.Context) (more bool, err error){}
+	keep := *l.retention.Load()
+	steps := []func(context.Context) (more bool, err error){l.finishRename}
 	if keep.Delivered > 0 {
 		steps = append(steps, l.expire(now), l.forget(now.Add(-max(keep.Delivered, keep.Dead, identityAge))))
 	}
@@ -72,7 +77,7 @@ func (l *Ledger) expire(now time.Time) func(context.Context) (bool, error) {
 	after := &aged{}
 	return func(ctx context.Context) (bool, error) {
 		numbers, err := l.page(ctx, after, `SELECT seen_at, number FROM conversation
-			WHERE bodies = 1 AND seen_at <= ? AND (seen_at, number) > (?, ?) ORDER BY seen_at, number LIMIT ?`, now.Add(-l.options.Retention.Delivered))
+			WHERE bodies = 1 AND seen_at <= ? AND (seen_at, number) > (?, ?) ORDER BY seen_at, number LIMIT ?`, now.Add(-l.retention.Load().Delivered))
 		if err != nil || len(numbers) == 0 {
 			return false, err
 		}
@@ -89,7 +94,7 @@ func (l *Ledger) expire(now time.Time) func(context.Context) (bool, error) {
 
 // expire takes the bodies of one conversation, if they are old enough and nobody needs them.
 func (t *tx) expire(number int64, now time.Time) error {
-	keep := t.ledger.options.Retention
+	keep := *t.ledger.retention.Load()
 	var seen int64
 	err := t.row(`SELECT seen_at FROM conversation WHERE number = ? AND bodies = 1`, []any{number}, &seen)
 	if errors.Is(err, sql.ErrNoRows) {

@@ -58,7 +58,7 @@ func (l *Ledger) Replay(ctx context.Context, id, target string) error {
 		case !bodies:
 			return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
 		}
-		t.wake(target)
+		t.wake(r.target)
 		return t.store(r, r.replay(micros(t.now)))
 	})
 }

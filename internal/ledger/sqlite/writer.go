@@ -338,7 +338,7 @@ func (t *tx) flush() error {
 
 // measure finds the bytes in use, if there is a limit to hold them against.
 func (t *tx) measure() error {
-	if t.ledger.options.Retention.MaxSize <= 0 {
+	if t.ledger.retention.Load().MaxSize <= 0 {
 		return nil
 	}
 	return t.row(`SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
@@ -347,7 +347,7 @@ func (t *tx) measure() error {
 
 // reserve says whether n more bytes may be stored.
 func (t *tx) reserve(n int) error {
-	limit := t.ledger.options.Retention.MaxSize
+	limit := t.ledger.retention.Load().MaxSize
 	if limit > 0 && t.size+int64(n) > limit {
 		return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, t.size, limit)
 	}

@@ -1,0 +1,347 @@
+// This file brings what is kept under earlier names of targets and sources to those of today.
+
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// renameBatch is how many conversations change a target's name in one transaction.
+const renameBatch = 200
+
+// names are the renames in force.
+type names struct {
+	targets []ledger.Rename
+	// moving is false when nothing is left under an earlier name. It is never false by mistake.
+	moving bool
+}
+
+// today returns the name that a target has now.
+func (n *names) today(target string) string {
+	if n != nil {
+		for _, r := range n.targets {
+			if r.Old == target {
+				return r.New
+			}
+		}
+	}
+	return target
+}
+
+// Rename takes over the names of a configuration, in place of those of the call before. When it returns, the states of
+// targets and sources and all pending deliveries have the names of today; Retain does the rest. Hooks, leases, replays
+// and settlements under way find their delivery whichever of its names they know. After an error the same call can be
+// made again.
+//
+// Two deliveries of one conversation, under the old and the new name, become one, see merge. Of two states of a target
+// the one of the new name stays.
+func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
+	same := func(r ledger.Rename) bool { return r.Old == r.New }
+	now := &names{targets: slices.DeleteFunc(slices.Clone(r.Targets), same)}
+	now.moving = len(now.targets) > 0
+	l.names.Store(now)
+	err := l.write(ctx, func(t *tx) error {
+		for _, s := range slices.DeleteFunc(slices.Clone(r.Sources), same) {
+			if err := t.renameSource(s); err != nil {
+				return err
+			}
+		}
+		for _, target := range now.targets {
+			err := t.exec(`INSERT OR IGNORE INTO target SELECT ?, account, since, until, reason, by_operator, probes, paused
+				FROM target WHERE name = ?`, target.New, target.Old)
+			if err != nil {
+				return err
+			}
+			if err := t.exec(`DELETE FROM target WHERE name = ?`, target.Old); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, target := range now.targets {
+		if err := l.movePending(ctx, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// movePending renames the pending deliveries, page by page. What has been moved is not found again.
+func (l *Ledger) movePending(ctx context.Context, target ledger.Rename) error {
+	for {
+		// The state is a literal so that the partial index answers.
+		numbers, err := l.numbers(ctx, `SELECT conversation FROM delivery WHERE target = ? AND state = 0 LIMIT ?`, target.Old, renameBatch)
+		if err != nil || len(numbers) == 0 {
+			return err
+		}
+		if err := l.movePage(ctx, target, numbers); err != nil {
+			return err
+		}
+	}
+}
+
+// moveFinished renames all deliveries in one walk through the table.
+func (l *Ledger) moveFinished(ctx context.Context, target ledger.Rename) error {
+	for after := int64(0); ; {
+		numbers, err := l.numbers(ctx, `SELECT conversation FROM delivery WHERE target = ? AND conversation > ? ORDER BY conversation LIMIT ?`,
+			target.Old, after, renameBatch)
+		if err != nil || len(numbers) == 0 {
+			return err
+		}
+		if err := l.movePage(ctx, target, numbers); err != nil {
+			return err
+		}
+		after = numbers[len(numbers)-1]
+	}
+}
+
+func (l *Ledger) movePage(ctx context.Context, target ledger.Rename, numbers []int64) error {
+	return l.write(ctx, func(t *tx) error {
+		for _, number := range numbers {
+			if err := t.moveDelivery(number, target); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (t *tx) renameSource(s ledger.Rename) error {
+	var last int64
+	err := t.row(`SELECT last_hook FROM source WHERE name = ?`, []any{s.Old}, &last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil // and so there is nothing in quarantine
+	}
+	if err != nil {
+		return err
+	}
+	for _, change := range []string{
+		`INSERT INTO source SELECT ?, last_hook FROM source WHERE name = ?
+			ON CONFLICT (name) DO UPDATE SET last_hook = max(last_hook, excluded.last_hook)`,
+		`UPDATE quarantine SET source = ? WHERE source = ?`,
+	} {
+		if err := t.exec(change, s.New, s.Old); err != nil {
+			return err
+		}
+	}
+	return t.exec(`DELETE FROM source WHERE name = ?`, s.Old)
+}
+
+// current brings the delivery of a conversation to the names of today and returns the one of target.
+func (t *tx) current(id, target string) (string, error) {
+	now := t.ledger.names.Load()
+	if now == nil {
+		return target, nil
+	}
+	if now.moving {
+		var number int64
+		err := t.row(`SELECT number FROM conversation WHERE id = ?`, []any{id}, &number)
+		if errors.Is(err, sql.ErrNoRows) {
+			err = ledger.ErrNotFound
+		}
+		if err == nil {
+			err = t.moveAll(number)
+		}
+		if err != nil {
+			return target, err
+		}
+	}
+	return now.today(target), nil
+}
+
+// planned returns a plan with the names of today.
+func (n *names) planned(p ledger.Plan) ledger.Plan {
+	if n == nil || len(n.targets) == 0 {
+		return p
+	}
+	p.Deliveries = slices.Clone(p.Deliveries)
+	for i := range p.Deliveries {
+		p.Deliveries[i].Target = n.today(p.Deliveries[i].Target)
+	}
+	return p
+}
+
+// finishRename moves what Rename has left: finished deliveries, the log of attempts, counters.
+func (l *Ledger) finishRename(ctx context.Context) (more bool, _ error) {
+	now := l.names.Load()
+	if now == nil || !now.moving {
+		return false, nil
+	}
+	for _, target := range now.targets {
+		var counted bool
+		err := l.read(ctx, `SELECT true FROM counter WHERE target = ?`, []any{target.Old}, &counted)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue // what is there is counted
+		}
+		if err == nil {
+			err = l.moveFinished(ctx, target)
+		}
+		if err == nil {
+			err = l.write(ctx, func(t *tx) error { return t.moveCounters(target) })
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	l.names.CompareAndSwap(now, &names{targets: now.targets})
+	return false, nil
+}
+
+// numbers reads the numbers of conversations from a reader.
+func (l *Ledger) numbers(ctx context.Context, query string, args ...any) (numbers []int64, err error) {
+	if err := l.enter(); err != nil {
+		return nil, err
+	}
+	defer l.users.Done()
+	rows, err := l.readers.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var number int64
+		err := rows.Scan(&number)
+		numbers = append(numbers, number)
+		return err
+	})
+	return numbers, err
+}
+
+// moveAll renames the deliveries of a conversation that is about to change.
+func (t *tx) moveAll(number int64) error {
+	now := t.ledger.names.Load()
+	if now == nil || !now.moving {
+		return nil
+	}
+	for _, target := range now.targets {
+		if err := t.moveDelivery(number, target); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// moveDelivery renames the delivery of a conversation, if there is one under the old name.
+func (t *tx) moveDelivery(number int64, target ledger.Rename) error {
+	rows, err := t.deliveries(number)
+	if err != nil {
+		return err
+	}
+	find := func(name string) *row {
+		if i := slices.IndexFunc(rows, func(r *row) bool { return r.target == name }); i >= 0 {
+			return rows[i]
+		}
+		return nil
+	}
+	from, to := find(target.Old), find(target.New)
+	if from == nil {
+		return nil
+	}
+	bodies := false
+	if err := t.row(`SELECT bodies FROM conversation WHERE number = ?`, []any{number}, &bodies); err != nil {
+		return err
+	}
+	t.count(target.Old, unit(from.state, bodies, -1))
+	t.count(target.New, unit(from.state, bodies, 1))
+	err = t.exec(`UPDATE OR REPLACE attempt SET target = ? WHERE conversation = ? AND target = ?`, target.New, number, target.Old)
+	if err != nil {
+		return err
+	}
+	if err := t.exec(`DELETE FROM delivery WHERE conversation = ? AND target = ?`, number, target.Old); err != nil {
+		return err
+	}
+	from.target = target.New
+	kept := from
+	if to != nil {
+		var ended ledger.State
+		kept, ended = merge(from, to)
+		if ended == ledger.Pending || ended == ledger.Dead {
+			t.count(target.New, unit(ended, bodies, -1))
+			t.count(target.New, unit(ledger.Superseded, bodies, 1))
+		}
+	}
+	if kept.state == ledger.Pending {
+		t.wake(target.New)
+	}
+	return t.store(kept, nil)
+}
+
+// unit is what one row is in the counters, n times.
+func unit(state ledger.State, bodies bool, n int64) (c counts) {
+	c.Accepted = n
+	*c.state(state) = n
+	if state == ledger.Dead && bodies {
+		c.deadRows = n
+	}
+	return c
+}
+
+// merge makes one row of those of the old and the new name, and returns the state of the one that came to its end.
+// That which is in force wins, then the one of the newer revision, then the one of which the target holds more, then
+// the one of the new name. What the target holds, or may hold, is kept of both. A lease of either ends, and nobody else
+// gets the row before the time of both is over.
+func merge(from, to *row) (kept *row, ended ledger.State) {
+	order := cmp.Or(
+		-compareBool(from.state == ledger.Superseded, to.state == ledger.Superseded),
+		cmp.Compare(from.want, to.want),
+		cmp.Compare(from.have, to.have),
+	)
+	kept, other := to, from
+	if order > 0 {
+		kept, other = from, to
+	}
+	merged := *kept
+	if other.have > kept.have || kept.receipt.ID == "" && other.receipt.ID != "" {
+		merged.receipt = other.receipt // as a whole: the two may tell of two objects
+	}
+	merged.have = max(kept.have, other.have)
+	merged.doubt = max(kept.doubt, other.doubt)
+	merged.lapsed = kept.lapsed || other.lapsed
+	if trying := max(kept.trying, other.trying); kept.state != ledger.Pending {
+		merged.doubt = max(merged.doubt, trying)
+	} else if merged.trying = trying; other.trying > 0 {
+		merged.dueAt = max(kept.dueAt, other.dueAt)
+	}
+	merged.fence = max(kept.fence, other.fence) + 1
+	merged.settledAt = max(kept.settledAt, other.settledAt)
+	return &merged, other.state
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}
+
+// moveCounters adds the counters of the old name to those of the new one. No row is left under the old name.
+func (t *tx) moveCounters(target ledger.Rename) error {
+	c := t.counts[target.Old]
+	var now counts
+	err := t.row(`SELECT accepted, pending, delivered, dead, skipped, superseded, dead_rows FROM counter WHERE target = ?`, []any{target.Old},
+		&now.Accepted, &now.Pending, &now.Delivered, &now.Dead, &now.Skipped, &now.Superseded, &now.deadRows)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := t.exec(`DELETE FROM counter WHERE target = ?`, target.Old); err != nil {
+		return err
+	}
+	t.count(target.New, now)
+	t.count(target.New, c)
+	delete(t.counts, target.Old)
+	return nil
+}
