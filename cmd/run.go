@@ -51,6 +51,7 @@ type commands struct {
 	Check      checkCommand      `cmd:"" help:"Report every mistake in the configuration."`
 	Explain    explainCommand    `cmd:"" help:"Show what a hook decodes to, which routes match and what each target would get. Sends nothing."`
 	Test       testCommand       `cmd:"" help:"Run the tests of the configuration: samples and what is expected of them."`
+	Init       initCommand       `cmd:"" help:"Write a commented configuration to start from, for a chat platform and a target."`
 	Demo       demoCommand       `cmd:"" help:"Show everything without any account: a pretend help desk and sample chats."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
@@ -80,7 +81,7 @@ func Run(args []string, types ...connectors.Type) int {
 		kong.Name("afterchat"),
 		kong.Description("Delivers finished live chats to help desks, CRMs and HTTP APIs. Start with: afterchat demo"),
 		kong.UsageOnError(), kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), typeNames(p.known),
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "afterchat:", err)
