@@ -1,0 +1,125 @@
+// This file declares the settings and says which of them can work together.
+
+package hubspot
+
+import (
+	"errors"
+	"net/mail"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/afterchat/afterchat/config/secret"
+	"github.com/afterchat/afterchat/connectors"
+)
+
+// What happens to a conversation without an e-mail address.
+const (
+	skip     = "skip"
+	catchAll = "catch_all"
+)
+
+// What happens to the properties of a contact that is there already.
+const (
+	fill      = "fill"
+	overwrite = "overwrite"
+)
+
+// defaultProperty is the unique property of tickets that holds the conversation.
+const defaultProperty = "afterchat_conversation_id"
+
+// Settings say which account, and what a conversation becomes there.
+type Settings struct {
+	Token         secret.String `yaml:"token" doc:"service key, or access token of a private app" required:"true" example:"${env.HUBSPOT_TOKEN}"`
+	URL           string        `yaml:"url" doc:"base address of the API, for a proxy or a test" example:"https://api.hubapi.com"`
+	Ticket        *Ticket       `yaml:"ticket" doc:"makes a ticket for each conversation, too; without it there is a contact and a note"`
+	WithoutEmail  string        `yaml:"without_email" doc:"what happens without an e-mail address: skip makes no contact, so the note needs a ticket; catch_all uses one contact for all" enum:"skip,catch_all"`
+	CatchAllEmail string        `yaml:"catch_all_email" doc:"e-mail address of the contact that catch_all uses; it is made when it is missing" example:"chats@acme.example"`
+	ContactUpdate string        `yaml:"contact_update" doc:"what happens to a contact that is there already: fill writes only properties that are empty, overwrite writes all that are mapped" enum:"fill,overwrite"`
+	TimeZone      string        `yaml:"time_zone" doc:"time zone of the HubSpot account, where its daily limit of requests ends at midnight; without it a used-up limit is tried again every hour" example:"Europe/Prague"`
+}
+
+// Ticket says where tickets are made.
+type Ticket struct {
+	Pipeline string `yaml:"pipeline" doc:"id of the ticket pipeline; 0 is the one that every account has" required:"true" example:"0"`
+	Stage    string `yaml:"stage" doc:"id of the stage that a new ticket gets" required:"true" example:"1"`
+	Property string `yaml:"property" doc:"name of the ticket property with unique values that holds the conversation; afterchat_conversation_id unless said"`
+}
+
+func defaults() Settings {
+	return Settings{URL: "https://api.hubapi.com", WithoutEmail: skip, ContactUpdate: fill}
+}
+
+// property is the unique property's name.
+func (t *Ticket) property() string {
+	if t.Property == "" {
+		return defaultProperty
+	}
+	return t.Property
+}
+
+// propertyName is how HubSpot names properties inside.
+var propertyName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,99}$`)
+
+// Validate reports every setting that cannot work, each as a *connectors.SettingError.
+func (s Settings) Validate() error {
+	var wrong []error
+	report := func(key, problem, hint string) {
+		wrong = append(wrong, &connectors.SettingError{Key: key, Problem: problem, Hint: hint})
+	}
+	switch token := s.Token.Reveal(); {
+	case token == "":
+		report("token", "is missing", "a service key, in HubSpot under Settings, Integrations, Service keys")
+	case !httpguts.ValidHeaderFieldValue(token) || strings.ContainsAny(token, " \t"):
+		report("token", "has a space, a line break or a control character", "check the end of the secret's file")
+	}
+	if u, err := url.Parse(s.URL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") ||
+		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		report("url", "is no base address", "such as https://api.hubapi.com; leave it out unless a proxy is in between")
+	}
+	s.validateContact(report)
+	s.Ticket.validate(report)
+	if s.TimeZone != "" {
+		if _, err := time.LoadLocation(s.TimeZone); err != nil {
+			report("time_zone", "is not known", "a name such as Europe/Prague")
+		}
+	}
+	return errors.Join(wrong...)
+}
+
+func (s Settings) validateContact(report func(key, problem, hint string)) {
+	if !slices.Contains([]string{skip, catchAll}, s.WithoutEmail) {
+		report("without_email", "must be skip or catch_all", "")
+	}
+	if !slices.Contains([]string{fill, overwrite}, s.ContactUpdate) {
+		report("contact_update", "must be fill or overwrite", "")
+	}
+	parsed, err := mail.ParseAddress(s.CatchAllEmail)
+	switch {
+	case s.WithoutEmail == catchAll && s.CatchAllEmail == "":
+		report("catch_all_email", "is missing", "without_email: catch_all needs the address of the contact")
+	case s.WithoutEmail == skip && s.CatchAllEmail != "":
+		report("catch_all_email", "is not used", "add without_email: catch_all, or remove it")
+	case s.CatchAllEmail != "" && (err != nil || parsed.Address != s.CatchAllEmail):
+		report("catch_all_email", "is no e-mail address", "")
+	}
+}
+
+func (t *Ticket) validate(report func(key, problem, hint string)) {
+	if t == nil {
+		return
+	}
+	if t.Pipeline == "" {
+		report("ticket.pipeline", "is missing", "the id of a ticket pipeline; 0 is the one that every account has")
+	}
+	if t.Stage == "" {
+		report("ticket.stage", "is missing", "the id of a stage of that pipeline; in the pipeline 0 the stage 1 is for new tickets")
+	}
+	if !propertyName.MatchString(t.property()) {
+		report("ticket.property", "is no internal name of a property", "lower-case letters, digits and _, such as "+defaultProperty)
+	}
+}
