@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/rule"
 )
 
@@ -175,8 +176,42 @@ func notSure(n *node, path Path) []Problem {
 			Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
 			Hint: "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")",
 		}}
+	case n.kind == template:
+		return notFitting(n, path)
 	}
 	return nil
+}
+
+// notFitting reports a template that stands for a required value and always yields one, but perhaps not one that the
+// field takes.
+func notFitting(n *node, path Path) []Problem {
+	problem := func(why, hint string) []Problem {
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but %s", path[len(path)-1], why), Hint: hint}}
+	}
+	switch f := n.field; {
+	case len(f.Values) > 0 && n.template.Texts() == nil:
+		return problem("this may be none of "+strings.Join(f.Values, ", "), fmt.Sprintf("choose with a condition: rating <= 2 ? %q : %q", f.Values[0], f.Values[len(f.Values)-1]))
+	case n.template.Kind() == rule.Any && f.Type != connectors.Any && f.Type != "":
+		return problem("this may be something else than "+typeName(f), sureHint(f.Type))
+	case f.Type == connectors.Integer && n.template.Kind() != rule.Integer:
+		return problem("this may be no whole number", "int(round(…)) makes one of any number")
+	case f.Type == connectors.Map && slices.ContainsFunc(f.Fields, func(f connectors.Field) bool { return f.Required }):
+		return problem("this may lack keys that it needs", "write the keys and values out")
+	}
+	return nil
+}
+
+// sureHint says how a value of any type becomes surely one of a type.
+func sureHint(want connectors.FieldType) string {
+	switch want {
+	case connectors.Text, connectors.HTML:
+		return "string(…) makes text of anything: coalesce(string(visitor.vars.plan), \"none\")"
+	case connectors.Integer:
+		return "end coalesce with a number: coalesce(int(visitor.vars.age), 0)"
+	case connectors.Number:
+		return "end coalesce with a number: coalesce(float(visitor.vars.age), 0)"
+	}
+	return ""
 }
 
 func (m mapping) find(name string) *node {

@@ -19,19 +19,19 @@ import (
 )
 
 // fit converts a value for a field, and cuts it if it is too long.
-func (r *renderer) fit(v any, f connectors.Field, path string) (any, bool, error) {
+func (r *renderer) fit(v any, f connectors.Field, path string) (any, bool) {
 	value, ok := convert(v, f.Type)
 	if !ok {
 		r.drop(path, "expected "+typeName(f))
-		return nil, false, nil
+		return nil, false
 	}
 	switch value := value.(type) {
 	case string:
 		if len(f.Values) > 0 && !slices.Contains(f.Values, value) {
 			r.drop(path, "not one of "+strings.Join(f.Values, ", "))
-			return nil, false, nil
+			return nil, false
 		}
-		return r.cut(value, f, path), true, nil
+		return r.cut(value, f, path), true
 	case []any:
 		if f.Type == connectors.List {
 			return r.fitList(value, f, path)
@@ -41,7 +41,7 @@ func (r *renderer) fit(v any, f connectors.Field, path string) (any, bool, error
 			return r.fitMap(value, f, path)
 		}
 	}
-	return value, true, nil
+	return value, true
 }
 
 func (r *renderer) drop(path, why string) {
@@ -66,22 +66,19 @@ func (r *renderer) cut(s string, f connectors.Field, path string) string {
 	return short
 }
 
-func (r *renderer) fitList(items []any, f connectors.Field, path string) (any, bool, error) {
+func (r *renderer) fitList(items []any, f connectors.Field, path string) (any, bool) {
 	kept := make([]any, 0, len(items))
 	for i, item := range items {
 		if f.Limit > 0 && len(kept) == f.Limit {
 			r.out.Cut = append(r.out.Cut, cutItems(path, len(items), f.Limit))
 			break
 		}
-		value, ok, err := r.fit(escaped(item, itemField(f)), itemField(f), fmt.Sprintf("%s[%d]", path, i))
-		if err != nil {
-			return nil, false, err
-		}
+		value, ok := r.fit(escaped(item, itemField(f)), itemField(f), fmt.Sprintf("%s[%d]", path, i))
 		if ok && value != "" && value != nil {
 			kept = append(kept, value)
 		}
 	}
-	return kept, true, nil
+	return kept, true
 }
 
 func cutItems(path string, items, limit int) string {
@@ -97,7 +94,7 @@ func (r *renderer) cutList(items []any, f connectors.Field, path string) []any {
 	return items[:f.Limit]
 }
 
-func (r *renderer) fitMap(values map[string]any, f connectors.Field, path string) (any, bool, error) {
+func (r *renderer) fitMap(values map[string]any, f connectors.Field, path string) (any, bool) {
 	kept := make(map[string]any, len(values))
 	for _, key := range sortedKeys(values) {
 		field, ok := keyField(f, key)
@@ -105,25 +102,26 @@ func (r *renderer) fitMap(values map[string]any, f connectors.Field, path string
 			r.drop(path+"."+key, "unknown key")
 			continue
 		}
-		value, ok, err := r.fit(escaped(values[key], field), field, path+"."+key)
-		if err != nil {
-			return nil, false, err
-		}
+		value, ok := r.fit(escaped(values[key], field), field, path+"."+key)
 		if ok && value != nil {
 			kept[key] = value
 		}
 	}
-	return kept, true, r.required(kept, f, path)
+	if name := missing(kept, f); name != "" { // what nobody wrote out cannot be checked before
+		r.drop(path, "without the key "+name)
+		return nil, false
+	}
+	return kept, true
 }
 
-// required reports a key of a map that must be there and is not.
-func (r *renderer) required(values map[string]any, f connectors.Field, path string) error {
+// missing returns the name of a key of a map that must be there and is not, "" if there is none.
+func missing(values map[string]any, f connectors.Field) string {
 	for _, field := range f.Fields {
 		if v, ok := values[field.Name]; field.Required && (!ok || v == "") {
-			return &MappingError{Field: path + "." + field.Name, Err: ErrAbsent}
+			return field.Name
 		}
 	}
-	return nil
+	return ""
 }
 
 // escaped makes markup of a text inside a list or map that an expression gave.

@@ -138,7 +138,21 @@ func (c compiler) text(src string, f connectors.Field, path Path) (node, []Probl
 	if kind := connectors.FieldType(compiled.Kind()); !accepts(f.Type, kind) {
 		return n, []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("expected %s, but got %s", typeName(f), typeName(connectors.Field{Type: kind})), Hint: conversionHint(f.Type, kind)}}
 	}
-	return n, nil
+	return n, checkTexts(compiled.Texts(), f, path)
+}
+
+// checkTexts reports a text that an expression can yield and the target would not take. An empty one is absent.
+func checkTexts(texts []string, f connectors.Field, path Path) []Problem {
+	if len(f.Values) == 0 {
+		return nil
+	}
+	for _, text := range texts {
+		if text != "" && !slices.Contains(f.Values, text) {
+			problem, hint := unknown("value", text, f.Values)
+			return []Problem{{Path: path, Offset: -1, Text: problem, Hint: hint}}
+		}
+	}
+	return nil
 }
 
 // accepts tells whether an expression of a static type can fill a field. What is known only when a conversation is

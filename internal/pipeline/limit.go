@@ -34,13 +34,25 @@ func cutText(s string, limit int, bytes bool) (string, bool) {
 		mark, room = "", limit
 	}
 	if head := beginning(s, room, bytes); head != "" {
-		return strings.TrimRightFunc(head, unicode.IsSpace) + mark, true
+		if short := strings.TrimRightFunc(head, unicode.IsSpace) + mark; short != "" {
+			return short, true
+		}
+		return head, true // what was there is not made absent
 	}
-	return beginning(s, limit, bytes), true
+	if head := beginning(s, limit, bytes); head != "" {
+		return head, true
+	}
+	return prefix(s, limit, bytes), true // one character is longer than the limit
 }
 
 // beginning returns as much of s as fits into room, without splitting a character.
 func beginning(s string, room int, bytes bool) string {
+	head := prefix(s, room, bytes)
+	return s[:boundary(s, len(head))]
+}
+
+// prefix returns as many whole runes of s as fit into room.
+func prefix(s string, room int, bytes bool) string {
 	end, used := 0, 0
 	for end < len(s) {
 		_, size := utf8.DecodeRuneInString(s[end:])
@@ -54,7 +66,7 @@ func beginning(s string, room int, bytes bool) string {
 		used += cost
 		end += size
 	}
-	return s[:boundary(s, end)]
+	return s[:end]
 }
 
 // joined bounds how many runes a cut moves back to find the start of a character; longer ones are nobody's writing.

@@ -215,7 +215,8 @@ func (r *renderer) template(n *node, path string) (any, bool, error) {
 	if value.Absent {
 		return nil, false, nil
 	}
-	return r.fit(value.V, n.field, path)
+	fitting, ok := r.fit(value.V, n.field, path)
+	return fitting, ok, nil
 }
 
 func (r *renderer) list(n *node, path string) (any, bool, error) {
@@ -244,5 +245,8 @@ func (r *renderer) object(n *node, path string) (any, bool, error) {
 			values[e.name] = value
 		}
 	}
-	return values, true, r.required(values, n.field, path)
+	if name := missing(values, n.field); name != "" {
+		return nil, false, &MappingError{Field: path + "." + name, Err: ErrAbsent}
+	}
+	return values, true, nil
 }

@@ -284,7 +284,7 @@ func loopResult(name string, list, body shape) (func(*run, items) any, shape) {
 		body.absent = false
 		return mapped, shape{kind: List, elem: &body, absent: list.unsure()}
 	case "count":
-		return counted, shape{kind: Integer, absent: list.unsure()}
+		return counted, shape{kind: Integer, absent: list.unsure(), most: counted32}
 	}
 	kind := Number
 	if body.kind == Integer {

@@ -5,6 +5,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -100,11 +101,11 @@ func (c *checker) literal(n ast.Node) code {
 	case *ast.BoolNode:
 		return constant(n.Value, shape{kind: Boolean})
 	case *ast.IntegerNode:
-		return constant(int64(n.Value), shape{kind: Integer})
+		return constant(int64(n.Value), shape{kind: Integer}.within(math.Abs(float64(n.Value))))
 	case *ast.FloatNode:
-		return constant(n.Value, shape{kind: Number})
+		return constant(n.Value, shape{kind: Number}.within(math.Abs(n.Value)))
 	case *ast.StringNode:
-		return constant(n.Value, shape{kind: Text, empty: n.Value == ""})
+		return constant(n.Value, shape{kind: Text, empty: n.Value == "", texts: []string{n.Value}})
 	}
 	return c.fail(n, "", "this cannot be used in an expression")
 }
@@ -256,7 +257,7 @@ func (c *checker) slice(n *ast.SliceNode) code {
 	from, to := bound(n.From), bound(n.To)
 	out := value.shape
 	out.absent = out.unsure() || from != nil && from.shape.unsure() || to != nil && to.shape.unsure()
-	out.empty, out.enum = true, nil
+	out.empty, out.enum, out.texts = true, nil, nil
 	if out.kind == HTML {
 		out.kind = Text // a piece of markup is not safe
 	}
@@ -306,7 +307,7 @@ func (c *checker) pointer(n *ast.PointerNode) code {
 	case depth < 0:
 		return c.fail(n, "", "# stands for the item inside any(…), filter(…) and their like")
 	case n.Name == "index":
-		return code{shape: shape{kind: Integer}, do: func(r *run) any { return int64(r.index[depth]) }}
+		return code{shape: shape{kind: Integer, most: counted32}, do: func(r *run) any { return int64(r.index[depth]) }}
 	case n.Name != "":
 		return c.fail(n, "", "unknown name \"#%s\", there are # and #index", n.Name)
 	}

@@ -4,6 +4,8 @@
 package rule
 
 import (
+	"math"
+
 	"github.com/expr-lang/expr/ast"
 )
 
@@ -129,7 +131,7 @@ var table = []function{
 	{Function: doc("sum(list, value) number", "The sum of the values, or of the items.", `sum([1, 2, 3.5])`, "6.5"), loop: true},
 	{
 		Function: doc("len(value any) int", "How many characters a text has, or items a list or a map.", `len(messages)`, "5"),
-		check:    checkLen, do: length, shape: looseFirst,
+		check:    checkLen, do: length, shape: counting,
 	},
 	{
 		Function: doc("first(list list) any", "The first item.", `first(messages).role`, "bot"), partial: true, shape: itemShape,
@@ -147,7 +149,10 @@ var table = []function{
 	{Function: doc("join(list list, separator string?) string", "The items as one text; absent ones are left out.", `join(["a", "b"], "-")`, "a-b"), empties: mayBeEmpty, do: join},
 	{
 		Function: doc("split(text string, separator string, limit int?) list", "The pieces of a text between separators, at most limit.", `split("a,b,c", ",")[1]`, "b"),
-		do:       splitText, shape: func(out shape, _ []code) shape { out.elem = &shape{kind: Text, empty: true}; return out },
+		check:    literalWithin(2, 1, math.MaxInt64), do: splitText, shape: func(out shape, args []code) shape {
+			out.elem = &shape{kind: Text, empty: true}
+			return dynamic(2)(out, args)
+		},
 	},
 	{Function: doc("trim(text string, characters string?) string", "The text without white space, or those characters, at both ends.", `trim("  Hello ")`, "Hello"), empties: mayBeEmpty, do: trim},
 	{Function: doc("lower(text string) string", "The text in lower case.", `lower("ACME")`, "acme"), empties: asFirst, do: lower},
@@ -155,7 +160,7 @@ var table = []function{
 	{Function: doc("replace(text string, old string, new string) string", "The text with every old replaced.", `replace("a-b", "-", "+")`, "a+b"), empties: mayBeEmpty, do: replace},
 	{
 		Function: doc("truncate(text string, limit int) string", "At most limit characters; a longer text ends with …, which counts.", `truncate("A long question", 8)`, "A long …"),
-		empties:  asFirst, check: checkLimit, do: truncate, shape: dynamicLimit,
+		empties:  asFirst, check: literalWithin(1, 1, math.MaxInt64), do: truncate, shape: dynamic(1),
 	},
 	{
 		Function: doc("between(text string, before string, after string) string", "What stands between two marks, trimmed; absent unless both are there.", `between("Order #12345, please", "#", ",")`, "12345"),
@@ -179,7 +184,7 @@ var table = []function{
 		Function: doc("date(when any, layout string?, zone string?) string", "A time, or RFC 3339 text, as text. The layout is written with YYYY MM DD HH mm ss and the like, or as in Go; the zone is an IANA name (UTC).", `date(started_at, "DD.MM.YYYY HH:mm", "Europe/Prague")`, "03.11.2026 10:00"),
 		partial:  true, check: checkDate, prepare: date, shape: dateShape,
 	},
-	{Function: doc("round(x number, digits int?) number", "To the nearest number with so many digits after the point (0), halves away from zero.", `round(2.45, 1)`, "2.5"), do: round},
+	{Function: doc("round(x number, digits int?) number", "To the nearest number with so many digits after the point (0), halves away from zero.", `round(2.45, 1)`, "2.5"), check: literalWithin(1, 0, mostDigits), do: round, shape: dynamic(1)},
 	{Function: doc("floor(x number) number", "The next lower whole number.", `floor(2.7)`, "2"), do: floor},
 	{Function: doc("ceil(x number) number", "The next higher whole number.", `ceil(2.1)`, "3"), do: ceil},
 	{Function: doc("abs(x number) number", "The number without its sign.", `abs(-5)`, "5"), do: abs},

@@ -5,6 +5,8 @@ package rule
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"math"
 	"strings"
 	"sync"
 	"unicode"
@@ -105,15 +107,27 @@ func truncate(r *run, a []any) any {
 	return s
 }
 
-func checkLimit(c *checker, n *ast.CallNode, args []code) {
-	if limit, ok := args[1].literal.(int64); ok && limit < 1 {
-		c.fail(n.Arguments[1], "", "truncate needs a limit of at least 1")
+// literalWithin reports an argument that is a whole number beyond what the function takes.
+func literalWithin(arg int, least, most int64) func(*checker, *ast.CallNode, []code) {
+	return func(c *checker, n *ast.CallNode, args []code) {
+		if arg >= len(args) {
+			return
+		}
+		if v, ok := args[arg].literal.(int64); ok && (v < least || v > most) {
+			limits := fmt.Sprintf("at least %d", least)
+			if most != math.MaxInt64 {
+				limits = fmt.Sprintf("%d to %d", least, most)
+			}
+			c.fail(n.Arguments[arg], "", "%s takes %s here, not %d", n.Callee.String(), limits, v)
+		}
 	}
 }
 
-// dynamicLimit: a limit that is not a literal may be 0, and then there is no result.
-func dynamicLimit(out shape, args []code) shape {
-	return out.orAbsent(args[1].literal == nil)
+// dynamic: an argument that is not a literal may be beyond what the function takes, and then there is no result.
+func dynamic(arg int) func(shape, []code) shape {
+	return func(out shape, args []code) shape {
+		return out.orAbsent(arg < len(args) && args[arg].literal == nil)
+	}
 }
 
 func between(_ *run, a []any) any {

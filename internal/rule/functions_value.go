@@ -22,6 +22,9 @@ func looseFirst(out shape, args []code) shape { return out.orAbsent(args[0].shap
 // itemShape is the type of a list's items.
 func itemShape(_ shape, args []code) shape { return args[0].shape.items().orAbsent(true) }
 
+// counting is looseFirst for what counts something that is in memory.
+func counting(out shape, args []code) shape { return looseFirst(out, args).within(counted32) }
+
 // sureNumber: what is a number already always converts.
 func sureNumber(out shape, args []code) shape {
 	if args[0].shape.isNumber() {
@@ -72,6 +75,9 @@ func values(r *run, a []any) any {
 	return out
 }
 
+// mostDigits is how many digits after the point round keeps: as many as a float64 has.
+const mostDigits = 15
+
 func round(_ *run, a []any) any {
 	n, _ := asNumber(a[0])
 	digits := int64(0)
@@ -79,7 +85,7 @@ func round(_ *run, a []any) any {
 		digits = a[1].(int64)
 	}
 	switch {
-	case digits < 0 || digits > 15:
+	case digits < 0 || digits > mostDigits:
 		return nil
 	case n.whole:
 		return n.i

@@ -4,6 +4,7 @@ package rule
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (c *checker) unary(n *ast.UnaryNode) code {
 	if !v.shape.takes(Number) {
 		return c.fail(n.Node, "", "cannot use %s with a %s", n.Operator, v.shape)
 	}
-	out := shape{kind: Number, absent: v.shape.unsure()}
+	out := shape{kind: Number, absent: v.shape.unsure(), most: v.shape.most}
 	if v.shape.kind == Integer {
 		out.kind = Integer
 	}
@@ -285,8 +286,12 @@ func (c *checker) arithmetic(n *ast.BinaryNode, a, b code) code {
 		c.at(n.Location(), hint, "cannot use %s with %s and %s", n.Operator, a.word(), b.word())
 		return wrong()
 	}
-	if divisor, known := asNumber(b.literal); partial && (!known || divisor.f == 0) {
+	divisor, known := asNumber(b.literal)
+	if partial && (!known || divisor.f == 0) {
 		out.absent = true
+	}
+	if out.isNumber() && !out.absent {
+		out = out.within(magnitude(n.Operator, a.shape.magnitude(), b.shape.magnitude(), math.Abs(divisor.f)))
 	}
 	return code{shape: out, do: func(r *run) any { return do(r, a.eval(r), b.eval(r)) }}
 }
@@ -309,6 +314,19 @@ func arithmeticShape(op string, a, b shape) (shape, bool) {
 		out.kind = Integer
 	}
 	return out, true
+}
+
+// magnitude bounds the result of a calculation by those of its operands. x % y is not larger than x.
+func magnitude(op string, a, b, divisor float64) float64 {
+	switch op {
+	case "+", "-":
+		return a + b
+	case "*":
+		return a * b
+	case "/":
+		return a / divisor
+	}
+	return a
 }
 
 // arithmeticOperator returns what an operator does, and whether numbers can make it absent.

@@ -75,7 +75,7 @@ func (r *record) names() []string {
 var conversation = sync.OnceValue(func() *schema {
 	s := &schema{byType: map[reflect.Type]*record{}}
 	s.root = s.record(reflect.TypeFor[chat.Conversation]())
-	s.root.fields["platform"].shape.enum = []string{"smartsupp", "proprofs"}
+	s.root.fields["platform"].shape = choice([]string{"smartsupp", "proprofs"})
 	return s
 })
 
@@ -107,9 +107,9 @@ func (s *schema) shape(t reflect.Type, optional bool) shape {
 	case reflect.TypeFor[chat.HTML]():
 		return shape{kind: HTML, empty: optional}
 	case reflect.TypeFor[chat.Outcome]():
-		return shape{kind: Text, enum: texts(chat.Outcomes())}
+		return choice(chat.Outcomes())
 	case reflect.TypeFor[chat.Role]():
-		return shape{kind: Text, enum: texts([]chat.Role{chat.Visitor, chat.Agent, chat.Bot, chat.System, chat.UnknownRole})}
+		return choice([]chat.Role{chat.Visitor, chat.Agent, chat.Bot, chat.System, chat.UnknownRole})
 	case reflect.TypeFor[*chat.Transcript]():
 		return shape{kind: Map, record: s.record(t.Elem())} // rendered when it is not there yet
 	}
@@ -131,7 +131,9 @@ func (s *schema) shape(t reflect.Type, optional bool) shape {
 		return shape{kind: Map, elem: &elem}
 	case reflect.Bool:
 		return shape{kind: Boolean}
-	case reflect.Int, reflect.Int64:
+	case reflect.Int:
+		return shape{kind: Integer, most: counted32}
+	case reflect.Int64:
 		return shape{kind: Integer}
 	case reflect.Float64:
 		return shape{kind: Number}
@@ -141,10 +143,11 @@ func (s *schema) shape(t reflect.Type, optional bool) shape {
 	return anyShape
 }
 
-func texts[S ~string](values []S) []string {
+// choice is the shape of a text that is one of a few.
+func choice[S ~string](values []S) shape {
 	out := make([]string, len(values))
 	for i, v := range values {
 		out[i] = string(v)
 	}
-	return out
+	return shape{kind: Text, enum: out, texts: out}
 }

@@ -2,6 +2,8 @@
 
 package rule
 
+import "slices"
+
 // Kind is the static type of a template. The words are those of a connector's field types.
 type Kind string
 
@@ -36,7 +38,9 @@ type shape struct {
 	kind   Kind
 	record *record  // Map: a struct of the conversation
 	elem   *shape   // List: its items; Map: its values
-	enum   []string // Text: the only values there are
+	enum   []string // Text: the only values there are, of a field that is one of a few
+	texts  []string // Text: the only texts that it can be, where that is known; nil otherwise
+	most   float64  // Integer, Number: the largest absolute value, where that is known; 0: as for any whole number
 	absent bool     // it may be absent
 	empty  bool     // Text, HTML: it may be ""
 }
@@ -61,6 +65,26 @@ func (s shape) unsure() bool { return s.absent || s.isAny() }
 func (s shape) orAbsent(absent bool) shape {
 	s.absent = s.absent || absent
 	return s
+}
+
+// wholeNumbers is the largest number up to which a float64 holds every whole one.
+const wholeNumbers = 1 << 53
+
+// counted32 bounds what is counted: characters, items, revisions.
+const counted32 = 1 << 32
+
+// magnitude is the largest absolute value that a number of shape s surely does not exceed.
+func (s shape) magnitude() float64 {
+	if s.most == 0 {
+		return wholeNumbers
+	}
+	return s.most
+}
+
+// within is s with a bound. Beyond the whole numbers that are exact a calculation may have no result of its type.
+func (s shape) within(most float64) shape {
+	s.most = max(most, 1)
+	return s.orAbsent(most > wholeNumbers)
 }
 
 func (s shape) isAny() bool    { return s.kind == Any }
@@ -101,6 +125,9 @@ func (s shape) union(t shape) shape {
 	switch {
 	case s.kind == t.kind:
 		out.kind = s.kind
+		if s.texts != nil && t.texts != nil {
+			out.texts = slices.Concat(s.texts, t.texts)
+		}
 		if s.record == t.record {
 			out.record = s.record
 		}
@@ -110,6 +137,9 @@ func (s shape) union(t shape) shape {
 		}
 	case s.isNumber() && t.isNumber():
 		out.kind = Number
+	}
+	if out.isNumber() && s.most > 0 && t.most > 0 {
+		out.most = max(s.most, t.most)
 	}
 	return out
 }

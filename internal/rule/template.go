@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
@@ -67,6 +68,15 @@ func (t *Template) Kind() Kind {
 		return p.shape.kind
 	}
 	return Text
+}
+
+// Texts lists the only texts that Render can yield, where that is known: what a condition chooses between, a field that
+// is one of a few. It is nil otherwise.
+func (t *Template) Texts() []string {
+	if p := t.alone(); p != nil {
+		return slices.Clone(p.shape.texts)
+	}
+	return nil
 }
 
 // MayBeAbsent is false if rendering surely yields a value, whatever the conversation holds.

@@ -23,29 +23,31 @@ const module = "github.com/afterchat/afterchat"
 
 // arrows says what each package may import of the module, besides itself and what is below it where named with /….
 var arrows = map[string][]string{
-	"cmd/afterchat":            {"cmd", "connectors/builtin"},
-	"cmd":                      {"config", "connectors", "internal/gateway", "internal/demo"},
-	"config":                   {"connectors", "config/secret", "internal/rule", "internal/pipeline"},
-	"config/secret":            {},
-	"connectors":               {},
-	"connectors/rest":          {"connectors", "config/secret"},
-	"connectors/connectortest": {"connectors"},
-	"connectors/builtin":       {"connectors", "connectors/*"},
-	"connectors/*":             {"connectors", "connectors/rest", "config/secret"},
-	"internal/chat":            {},
-	"internal/source":          {"internal/chat"},
-	"internal/source/*":        {"internal/chat", "internal/source"},
-	"internal/rule":            {"internal/chat"},
-	"internal/pipeline":        {"internal/rule", "internal/chat", "connectors"},
-	"internal/ledger":          {"internal/chat", "connectors"},
-	"internal/ledger/*":        {"internal/ledger", "internal/chat", "connectors"},
-	"internal/intake":          {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics"},
-	"internal/delivery":        {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
-	"internal/console":         {"internal/chat", "internal/ledger", "internal/pipeline", "internal/metrics"},
-	"internal/metrics":         {"internal/chat"},
-	"internal/demo":            {},
-	"internal/structure":       {},
-	"internal/gateway":         {"config", "config/secret", "connectors", "internal/*", "internal/ledger/*", "internal/source/*"},
+	"cmd/afterchat":                  {"cmd", "connectors/builtin"},
+	"cmd":                            {"config", "connectors", "internal/gateway", "internal/demo"},
+	"config":                         {"connectors", "config/secret", "internal/rule", "internal/pipeline"},
+	"config/secret":                  {},
+	"connectors":                     {},
+	"connectors/rest":                {"connectors", "config/secret"},
+	"connectors/connectortest":       {"connectors"},
+	"connectors/builtin":             {"connectors", "connectors/*"},
+	"connectors/*":                   {"connectors", "connectors/rest", "config/secret"},
+	"internal/chat":                  {},
+	"internal/chat/chattest":         {"internal/chat"},
+	"internal/source":                {"internal/chat"},
+	"internal/source/*":              {"internal/chat", "internal/source"},
+	"internal/rule":                  {"internal/chat"},
+	"internal/pipeline":              {"internal/rule", "internal/chat", "connectors"},
+	"internal/pipeline/pipelinetest": {"internal/pipeline", "internal/rule", "connectors"},
+	"internal/ledger":                {"internal/chat", "connectors"},
+	"internal/ledger/*":              {"internal/ledger", "internal/chat", "connectors"},
+	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics"},
+	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
+	"internal/console":               {"internal/chat", "internal/ledger", "internal/pipeline", "internal/metrics"},
+	"internal/metrics":               {"internal/chat"},
+	"internal/demo":                  {},
+	"internal/structure":             {},
+	"internal/gateway":               {"config", "config/secret", "connectors", "internal/*", "internal/ledger/*", "internal/source/*"},
 }
 
 // only says which package alone may import a dependency.
@@ -143,6 +145,26 @@ func TestArrows(t *testing.T) {
 				if (i == dependency || strings.HasPrefix(i, dependency+"/")) && !slices.Contains(owners, p.name()) {
 					t.Errorf("%s must not import %s, only %s may", p.name(), i, strings.Join(owners, ", "))
 				}
+			}
+		}
+	}
+}
+
+// TestTestPackagesStayOutOfTheBinary: what is called …test below its package is imported by tests and by its like.
+func TestTestPackagesStayOutOfTheBinary(t *testing.T) {
+	t.Parallel()
+	forTests := func(name string) bool {
+		parent, last := cutLast(name)
+		_, above := cutLast(parent)
+		return strings.HasSuffix(last, "test") && (last == above+"test" || last == "connectortest" || last == "chattest")
+	}
+	for _, p := range packages(t) {
+		if forTests(p.name()) {
+			continue
+		}
+		for _, i := range p.Imports {
+			if to, ours := strings.CutPrefix(i, module+"/"); ours && forTests(to) {
+				t.Errorf("%s imports %s, which is for tests", p.name(), to)
 			}
 		}
 	}
