@@ -10,7 +10,7 @@ GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the static binary build/afterchat
@@ -21,8 +21,12 @@ test: ## Run all tests with the race detector; needs only Go
 	go test -race -shuffle=on ./...
 
 .PHONY: e2e
-e2e: build ## Run the tests that need the built binary, root or other programs
+e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
+
+.PHONY: request-tracker
+request-tracker: ## Install the help desk that make e2e delivers to; needs root on Debian
+	bash cmd/testdata/requesttracker/install.sh
 
 .PHONY: lint
 lint: ## go vet, golangci-lint, go mod tidy
