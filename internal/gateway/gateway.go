@@ -28,6 +28,11 @@ type Options struct {
 	Logger  *slog.Logger // nil: slog.Default
 	// Transport is what connectors send with; nil: each its own. Tests put a fake vendor here.
 	Transport http.RoundTripper
+	// Load reads the configuration anew, for a reload; nil: it never changes. Its errors are for operators and hold no
+	// secrets.
+	Load func(ctx context.Context) (*config.Config, error)
+	// Applied is called when a reload has put a configuration in force; nil: nobody.
+	Applied func(*config.Config)
 	// Started is called once when hooks are answered; nil: nobody.
 	Started func(Addresses)
 }
@@ -42,11 +47,14 @@ type Addresses struct {
 // Gateway is made by New and runs once.
 type Gateway struct {
 	Options
-	config   *config.Config
+	boot     *config.Config // that it was started with; listeners, ledger file and the form of the log stay its own
 	metrics  *metrics.Metrics
 	ledger   *sqlite.Ledger
-	engine   *delivery.Engine
-	started  time.Time
+	engine   atomic.Pointer[delivery.Engine] // nil while the ledger opens
+	setup    atomic.Pointer[setup]           // in force
+	reload   *reload
+	tidy     chan struct{} // asks for retention now
+	local    bool          // the admin listener can be reached from this machine only
 	draining atomic.Bool
 }
 
@@ -65,9 +73,10 @@ func New(cfg *config.Config, o Options) *Gateway {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	g := &Gateway{Options: o, config: cfg}
+	g := &Gateway{Options: o, boot: cfg, reload: newReload(), tidy: make(chan struct{}, 1)}
 	g.metrics = metrics.New(o.Version, g.gauges)
-	g.initSeries()
+	g.initSeries(cfg)
+	g.metrics.Reloaded(true, time.Now())
 	return g
 }
 
@@ -75,8 +84,9 @@ func New(cfg *config.Config, o Options) *Gateway {
 // are taken for the drain delay, the listener is closed, hooks and deliveries under way are finished, the ledger is
 // closed. It returns nil after such a stop.
 func (g *Gateway) Run(ctx context.Context) error {
-	g.started = time.Now()
-	listeners, err := listen(ctx, g.config, g.Logger)
+	began := time.Now()
+	seen := fingerprint(g.boot)
+	listeners, err := listen(ctx, g.boot, g.Logger)
 	if err != nil {
 		return err
 	}
@@ -85,14 +95,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer g.closeLedger()
-	if g.engine, err = g.newEngine(); err != nil {
+	if err := g.begin(ctx, began); err != nil {
 		return err
 	}
-	hooks, err := g.hooksServer()
-	if err != nil {
-		return err
-	}
-	admin := g.adminServer()
+	g.local = isLocal(listeners.admin.Addr())
+	hooks, admin := g.server(http.HandlerFunc(g.serveHook), g.boot.Server.ReadTimeout), g.server(g.console(), time.Minute)
 	// Everything below outlives ctx for the time of an orderly stop.
 	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
@@ -100,16 +107,19 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer work.Wait()
 	engineContext, stopEngine := context.WithCancel(running)
 	defer stopEngine()
-	work.Go(func() { stop(g.engine.Run(engineContext)) })
+	work.Go(func() { stop(g.engine.Load().Run(engineContext)) })
 	work.Go(func() { g.retain(engineContext) })
+	g.reload.open(seen)
+	work.Go(func() { g.watch(engineContext) })
 
 	work.Go(func() { stopUnlessClosed(stop, "hooks", hooks.Serve(listeners.hooks)) })
 	work.Go(func() { stopUnlessClosed(stop, "admin", admin.Serve(listeners.admin)) })
 	notifySystemd(g.Logger, "READY=1")
 	g.Logger.Info("started", "version", g.Version, "hooks", listeners.hooks.Addr().String(), "admin", listeners.admin.Addr().String(),
-		"sources", len(g.config.Sources), "targets", len(g.config.Targets), "ms", time.Since(g.started).Milliseconds())
+		"sources", len(g.boot.Sources), "targets", len(g.boot.Targets), "ms", time.Since(began).Milliseconds())
+	g.tellWaiting(ctx, g.boot)
 	if g.Started != nil {
-		g.Started(Addresses{Hooks: listeners.hooks.Addr(), Admin: listeners.admin.Addr(), TLS: g.config.Server.TLS != nil})
+		g.Started(Addresses{Hooks: listeners.hooks.Addr(), Admin: listeners.admin.Addr(), TLS: g.boot.Server.TLS != nil})
 	}
 
 	select {
@@ -131,7 +141,7 @@ func (g *Gateway) drain(ctx context.Context, hooks *http.Server, activated bool)
 	notifySystemd(g.Logger, "STOPPING=1")
 	g.draining.Store(true)
 	hooks.SetKeepAlivesEnabled(false)
-	if delay := g.config.Server.DrainDelay; !activated && delay > 0 {
+	if delay := g.setup.Load().config.Server.DrainDelay; !activated && delay > 0 {
 		g.Logger.Info("draining", "delay", delay.String())
 		select {
 		case <-time.After(delay):
@@ -157,19 +167,44 @@ func stopUnlessClosed(stop context.CancelCauseFunc, name string, err error) {
 }
 
 func (g *Gateway) openLedger(ctx context.Context) error {
-	path, keep := g.config.LedgerFile(), g.config.Ledger.Retention
+	path := g.boot.LedgerFile()
 	var err error
 	g.ledger, err = sqlite.Open(ctx, path, sqlite.Options{
-		Retention: ledger.Retention{Delivered: keep.Delivered, Dead: keep.Dead, MaxSize: int64(keep.MaxSize)},
+		Retention: retention(g.boot),
 		Observer:  ledger.Observer{Committed: g.metrics.Committed, Due: g.wake},
 		Logger:    g.Logger,
 	})
 	if err != nil {
 		return fmt.Errorf("opening the ledger %s: %w", path, err)
 	}
-	pipeline := g.config.Pipeline
-	if err := g.ledger.SaveConfig(ctx, pipeline.Hash(), pipeline.Snapshot()); err != nil {
-		_ = g.ledger.Close()
+	return nil
+}
+
+func retention(cfg *config.Config) ledger.Retention {
+	keep := cfg.Ledger.Retention
+	return ledger.Retention{Delivered: keep.Delivered, Dead: keep.Dead, MaxSize: int64(keep.MaxSize)}
+}
+
+// begin puts the first configuration in force.
+func (g *Gateway) begin(ctx context.Context, now time.Time) error {
+	first, err := g.newSetup(g.boot, nil, now)
+	if err != nil {
+		return err
+	}
+	if err := g.keepConfig(ctx, g.boot); err != nil {
+		return err
+	}
+	if err := g.ledger.Rename(ctx, renames(g.boot)); err != nil {
+		return fmt.Errorf("renaming in the ledger: %w", err)
+	}
+	g.engine.Store(delivery.New(delivery.Options{Ledger: g.ledger, Logger: g.Logger, Metrics: g.metrics, Setup: first.delivery}))
+	g.setup.Store(first)
+	return nil
+}
+
+// keepConfig stores what deliveries that are accepted under a configuration may need later.
+func (g *Gateway) keepConfig(ctx context.Context, cfg *config.Config) error {
+	if err := g.ledger.SaveConfig(ctx, cfg.Pipeline.Hash(), cfg.Pipeline.Snapshot()); err != nil {
 		return fmt.Errorf("keeping the configuration in the ledger: %w", err)
 	}
 	return nil
@@ -185,8 +220,8 @@ func (g *Gateway) closeLedger() {
 
 // wake passes on that deliveries are due. The ledger is open before the engine exists.
 func (g *Gateway) wake(target string) {
-	if g.engine != nil {
-		g.engine.Wake(target)
+	if engine := g.engine.Load(); engine != nil {
+		engine.Wake(target)
 	}
 }
 
@@ -201,6 +236,7 @@ func (g *Gateway) retain(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		case <-g.tidy:
 		}
 	}
 }

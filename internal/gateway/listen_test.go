@@ -184,7 +184,7 @@ func TestASecondGatewayOnTheSameLedgerIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	text := strings.Replace(hookConfig, "sources:", fmt.Sprintf("ledger: {url: %q}\nsources:", "sqlite:"+path), 1)
 	first := startGateway(t, text, &desk{})
-	second := New(first.config, Options{Version: "test", Logger: first.Logger})
+	second := New(first.boot, Options{Version: "test", Logger: first.Logger})
 	err := second.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v", err)

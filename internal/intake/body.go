@@ -33,13 +33,11 @@ var tooLarge = refusal{
 var errTooLarge = errors.New("the inflated body is larger than max_body")
 
 // budget bounds the bytes of bodies that are in memory at once.
-type budget struct {
-	limit int64 // 0: none
-	used  atomic.Int64
-}
+type budget struct{ used atomic.Int64 }
 
-func (b *budget) take(n int64) bool {
-	if b.used.Add(n) <= b.limit || b.limit == 0 {
+// take says whether n more bytes stay within limit; 0 is no limit.
+func (b *budget) take(n, limit int64) bool {
+	if b.used.Add(n) <= limit || limit == 0 {
 		return true
 	}
 	b.used.Add(-n)
@@ -56,7 +54,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	busy := &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
 	var buffer bytes.Buffer
 	if n := r.ContentLength; n > 0 {
-		if !h.budget.take(n) {
+		if !h.budget.take(n, h.MaxInFlight) {
 			return nil, release, busy
 		}
 		taken = n
@@ -66,7 +64,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	for {
 		_, err := io.CopyN(&buffer, limited, 64<<10)
 		if over := int64(buffer.Len()) - taken; over > 0 {
-			if !h.budget.take(over) {
+			if !h.budget.take(over, h.MaxInFlight) {
 				return nil, release, busy
 			}
 			taken += over

@@ -67,7 +67,7 @@ type Handler struct {
 	Options
 	echo    *echo.Echo
 	sources map[string]*Source
-	budget  budget
+	budget  *budget
 }
 
 // New makes a Handler.
@@ -75,7 +75,7 @@ func New(o Options) *Handler {
 	if o.CommitTimeout == 0 {
 		o.CommitTimeout = 10 * time.Second
 	}
-	h := &Handler{Options: o, echo: echo.New(), sources: make(map[string]*Source, len(o.Sources)), budget: budget{limit: o.MaxInFlight}}
+	h := &Handler{Options: o, echo: echo.New(), sources: make(map[string]*Source, len(o.Sources)), budget: &budget{}}
 	for i := range h.Sources {
 		h.sources[h.Sources[i].Path] = &h.Sources[i]
 	}
@@ -87,6 +87,14 @@ func New(o Options) *Handler {
 	}
 	h.echo.Any("/*", h.hook)
 	return h
+}
+
+// Successor makes the handler that takes over from h, which finishes what it has begun. Both count against one
+// MaxInFlight.
+func (h *Handler) Successor(o Options) *Handler {
+	next := New(o)
+	next.budget = h.budget
+	return next
 }
 
 // ServeHTTP implements http.Handler.
