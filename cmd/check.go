@@ -3,15 +3,23 @@
 package cmd
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/internal/gateway"
 )
 
 type checkCommand struct {
 	Format string `enum:"text,json,github" default:"text" help:"Form of the findings: text, json or github (annotations)."`
+	Live   bool   `help:"Then ask every target whether it can be reached, lets us in and has what its settings name. Creates nothing."`
 }
 
 // Run reports every mistake at once.
@@ -21,7 +29,15 @@ func (c checkCommand) Run(p *program) error {
 	if err != nil && !mistaken {
 		return err
 	}
-	if mistaken || c.Format == "json" {
+	if c.Live && !mistaken {
+		return c.live(p, cfg)
+	}
+	switch {
+	case c.Live && c.Format == "json":
+		if err := writeLiveJSON(p.stdout, problems, nil); err != nil {
+			return err
+		}
+	case mistaken || c.Format == "json":
 		if err := problems.Write(p.stdout, c.Format); err != nil {
 			return err
 		}
@@ -33,10 +49,107 @@ func (c checkCommand) Run(p *program) error {
 		return errFindings
 	}
 	if c.Format == "text" {
-		_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)\n", p.commands.Config,
-			count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), count(len(cfg.Definition.Routes), "route"))
+		fine(p, cfg)
 	}
 	return nil
+}
+
+func fine(p *program, cfg *config.Config) {
+	_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)\n", p.commands.Config,
+		count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), count(len(cfg.Definition.Routes), "route"))
+}
+
+// live asks the targets of a configuration without mistakes.
+func (c checkCommand) live(p *program, cfg *config.Config) error {
+	ctx, cancel := untilSignal()
+	defer cancel()
+	if c.Format == "text" {
+		fine(p, cfg)
+	}
+	results := gateway.CheckLive(ctx, cfg, gateway.Options{Version: Version(), Logger: slog.New(slog.DiscardHandler)})
+	if ctx.Err() != nil {
+		return context.Canceled
+	}
+	var err error
+	switch c.Format {
+	case "json":
+		err = writeLiveJSON(p.stdout, nil, results)
+	case "github":
+		_, err = io.WriteString(p.stdout, liveGitHub(p.commands.Config, results))
+	default:
+		_, err = io.WriteString(p.stdout, liveText(results))
+	}
+	if err == nil && slices.ContainsFunc(results, func(l gateway.Live) bool { return !l.Fine() }) {
+		return errFindings
+	}
+	return err
+}
+
+// writeLiveJSON writes one object: the mistakes, and what came of asking.
+func writeLiveJSON(w io.Writer, problems config.Problems, results []gateway.Live) error {
+	var text strings.Builder
+	if err := problems.Write(&text, "json"); err != nil {
+		return err
+	}
+	if results == nil {
+		results = []gateway.Live{}
+	}
+	return writeJSON(w, struct {
+		Problems json.RawMessage `json:"problems"`
+		Targets  []gateway.Live  `json:"targets"`
+	}{json.RawMessage(text.String()), results})
+}
+
+// liveText is a line for each target, and its hint below.
+func liveText(results []gateway.Live) string {
+	width := 0
+	for _, l := range results {
+		width = max(width, len(l.Target))
+	}
+	var out strings.Builder
+	for _, l := range results {
+		mark, text := "✓", fmt.Sprintf("ok (%d ms)", l.Milliseconds)
+		switch {
+		case l.State == gateway.LiveUnchecked:
+			mark, text = "-", "cannot be checked: "+uncheckable
+		case l.Fine() && l.State == gateway.LiveFailed:
+			mark, text = "✓", l.Kind+": "+l.Error
+		case l.State == gateway.LiveFailed:
+			mark, text = "✗", l.Kind+": "+l.Error
+		}
+		_, _ = fmt.Fprintf(&out, "  %s %-*s  %s\n", mark, width, l.Target, text)
+		if l.Hint != "" {
+			_, _ = fmt.Fprintf(&out, "    %-*s  hint: %s\n", width, "", l.Hint)
+		}
+	}
+	return out.String()
+}
+
+// uncheckable says why a target was not asked.
+const uncheckable = "with its settings there is no harmless request to make; afterchat send --target NAME sends a marked test record"
+
+// liveGitHub is an annotation for each target that failed or could not be asked.
+func liveGitHub(path string, results []gateway.Live) string {
+	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
+	var out strings.Builder
+	for _, l := range results {
+		level, text := "notice", "cannot be checked: "+uncheckable
+		switch l.State {
+		case gateway.LiveOK:
+			continue
+		case gateway.LiveFailed:
+			level, text = "error", l.Kind+": "+l.Error
+			if l.Fine() {
+				level = "warning"
+			}
+		}
+		if l.Hint != "" {
+			text += "\nhint: " + l.Hint
+		}
+		_, _ = fmt.Fprintf(&out, "::%s file=%s,title=%s::%s\n", level, property.Replace(path), property.Replace("target "+l.Target), data.Replace(text))
+	}
+	return out.String()
 }
 
 func count(n int, noun string) string {

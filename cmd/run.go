@@ -52,6 +52,7 @@ type commands struct {
 	Explain    explainCommand    `cmd:"" help:"Show what a hook decodes to, which routes match and what each target would get. Sends nothing."`
 	Test       testCommand       `cmd:"" help:"Run the tests of the configuration: samples and what is expected of them."`
 	Init       initCommand       `cmd:"" help:"Write a commented configuration to start from, for a chat platform and a target."`
+	Send       sendCommand       `cmd:"" help:"Post a hook to a running gateway, or send a marked test record to a target."`
 	Demo       demoCommand       `cmd:"" help:"Show everything without any account: a pretend help desk and sample chats."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
@@ -120,17 +121,25 @@ func (p *program) loadFrom(path string, lookup func(string) (string, bool)) (*co
 	return cfg, err
 }
 
-// logger writes to standard error in the configured form, in UTC with milliseconds.
+// logger writes in the configured form, in UTC with milliseconds.
 func logger(w io.Writer, cfg config.Log) *slog.Logger {
-	var level slog.Level
+	return leveledLogger(w, cfg.Format, logLevel(cfg))
+}
+
+func logLevel(cfg config.Log) (level slog.Level) {
 	_ = level.UnmarshalText([]byte(cfg.Level)) // checked by config; the zero value is info
+	return level
+}
+
+// leveledLogger is logger with a level that may change.
+func leveledLogger(w io.Writer, format string, level slog.Leveler) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level, ReplaceAttr: func(groups []string, a slog.Attr) slog.Attr {
 		if a.Key == slog.TimeKey && len(groups) == 0 {
 			return slog.String(slog.TimeKey, a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
 		}
 		return a
 	}}
-	if cfg.Format == "json" {
+	if format == "json" {
 		return slog.New(slog.NewJSONHandler(w, options))
 	}
 	return slog.New(slog.NewTextHandler(w, options))

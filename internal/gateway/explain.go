@@ -43,5 +43,5 @@ func Explain(cfg *config.Config, sourceName string, body []byte, contentType str
 	for _, s := range cfg.Sources {
 		names = append(names, s.Name)
 	}
-	return nil, fmt.Errorf("there is no source %q; there are %q", sourceName, names)
+	return nil, unknownName("source", sourceName, names)
 }
