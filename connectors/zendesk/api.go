@@ -186,6 +186,11 @@ func (a *api) explain(c call, answer *rest.Response, err error) *connectors.Erro
 		said.reason = fmt.Sprintf("%s %s: %d %s", c.method, c.path, e.Status, said.reason)
 		e.Err = said
 	}
+	if answer.Cut && e.Kind == connectors.Rejected && said.reason == "" {
+		// Why it was refused got lost, and that decides what follows.
+		e.Kind, e.Uncertain, e.Hint = connectors.Temporary, true, "the connection broke within Zendesk's answer"
+		return &e
+	}
 	switch e.Status {
 	case http.StatusTooManyRequests:
 		e.Kind = connectors.Throttled
@@ -208,6 +213,8 @@ func (a *api) explain(c call, answer *rest.Response, err error) *connectors.Erro
 			e.Kind, e.Uncertain = connectors.Temporary, true
 			e.Hint = "an earlier attempt sent other content under the same key; Zendesk forgets keys after two hours"
 		}
+	case http.StatusConflict:
+		e.Hint = "another request for the same ticket is under way; the next attempt looks for the ticket first"
 	case http.StatusUnprocessableEntity:
 		e.Hint = invalidHint(said.reason)
 	}

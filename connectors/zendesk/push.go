@@ -161,7 +161,8 @@ func (p *push) post(ctx context.Context, path, key, externalID string, body map[
 	}
 	if err != nil {
 		said, ok := refusal(err)
-		if connectors.Classify(err).Status != http.StatusConflict && (!ok || said.name != idempotencyMismatch) {
+		e := connectors.Classify(err)
+		if !(e.Status == http.StatusConflict && e.Uncertain) && (!ok || said.name != idempotencyMismatch) {
 			return err
 		}
 		if found, lookErr := p.look(ctx, externalID); lookErr != nil || !found {

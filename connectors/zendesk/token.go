@@ -152,6 +152,9 @@ func (t *tokens) fetch(ctx context.Context) (grant, error) {
 func refusedToken(err error) error {
 	e := *connectors.Classify(err)
 	e.Uncertain = false
+	if e.Hint == "" {
+		e.Hint = "Zendesk gives no access token now"
+	}
 	if e.Kind == connectors.Rejected || e.Kind == connectors.Denied {
 		e.Kind = connectors.Denied
 		e.Hint = "check oauth.client_id, oauth.client_secret and the scopes that the client allows; the client must be confidential"

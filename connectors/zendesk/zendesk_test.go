@@ -1,0 +1,603 @@
+// This file tests what becomes of a conversation in an account: created, changed, closed, deleted, too long, imported.
+
+package zendesk_test
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/connectors/connectortest"
+	"github.com/afterchat/afterchat/connectors/zendesk"
+	"github.com/afterchat/afterchat/connectors/zendesk/zendesktest"
+)
+
+func mustPush(t *testing.T, c connectors.Connector, rec connectors.Record) connectors.Receipt {
+	t.Helper()
+	receipt, err := c.Push(t.Context(), rec)
+	if err != nil {
+		t.Fatalf("push %s: %v", rec.Request, err)
+	}
+	return receipt
+}
+
+// only returns the one ticket of an account.
+func only(t *testing.T, a *zendesktest.Account) zendesktest.Ticket {
+	t.Helper()
+	tickets := a.Tickets()
+	if len(tickets) != 1 {
+		t.Fatalf("%d tickets, want 1", len(tickets))
+	}
+	return tickets[0]
+}
+
+func TestReceipt(t *testing.T) {
+	t.Parallel()
+	a := account()
+	receipt := mustPush(t, open(t, a, settings()), record(1, 1))
+	if receipt.ID != "1" || receipt.URL != "https://acme.zendesk.com/agent/tickets/1" {
+		t.Errorf("receipt %+v", receipt)
+	}
+	steps := a.Steps()
+	if want := []string{"POST /oauth/tokens", "POST /api/v2/tickets"}; !slices.Equal(steps, want) {
+		t.Errorf("a certain first attempt takes %v, want %v", steps, want)
+	}
+}
+
+// TestURL: url takes the place of the whole base address.
+func TestURL(t *testing.T) {
+	t.Parallel()
+	a := account()
+	wire := connectortest.NewWire(a)
+	s := settings(func(s *zendesk.Settings) { s.URL, s.Subdomain = "http://127.0.0.1:8099/", "" })
+	c, err := zendesk.Type().Open(s, connectors.Env{Logger: slog.New(slog.DiscardHandler), Transport: wire})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if receipt := mustPush(t, c, record(1, 1)); receipt.URL != "http://127.0.0.1:8099/agent/tickets/1" {
+		t.Errorf("receipt %+v", receipt)
+	}
+	for _, sent := range wire.Sent() {
+		if !strings.HasPrefix(sent.URL, "http://127.0.0.1:8099/") {
+			t.Errorf("sent to %s", sent.URL)
+		}
+	}
+}
+
+// TestKey sends the same bytes under the same key again, within and after the life of the key.
+func TestKey(t *testing.T) {
+	t.Parallel()
+	for name, wait := range map[string]time.Duration{"within its life": time.Minute, "after its life": 3 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := account()
+				wire := connectortest.NewWire(a)
+				c, err := zendesk.Type().Open(settings(), connectors.Env{Logger: slog.New(slog.DiscardHandler), Transport: wire})
+				if err != nil {
+					t.Fatal(err)
+				}
+				wire.Break(2, connectortest.ResetAfter)
+				rec := record(1, 1)
+				receipt, err := c.Push(t.Context(), rec)
+				if e := connectors.Classify(err); e == nil || !e.Uncertain {
+					t.Fatalf("a reset is %v", err)
+				}
+				time.AfterFunc(wait, func() {})
+				<-time.After(wait)
+				rec.Attempt, rec.Uncertain, rec.Prior = 2, true, receipt
+				mustPush(t, c, rec)
+				only(t, a)
+				for _, sent := range wire.Sent() {
+					if key := sent.Header.Get("Idempotency-Key"); strings.HasSuffix(sent.URL, "/tickets") && key != rec.Request {
+						t.Errorf("the key is %q, want %q", key, rec.Request)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestSameBytes: while nothing is known, an attempt sends what the one before sent, also with an attachment.
+func TestSameBytes(t *testing.T) {
+	t.Parallel()
+	a := account()
+	wire := connectortest.NewWire(a)
+	c, err := zendesk.Type().Open(settings(legacy), connectors.Env{Logger: slog.New(slog.DiscardHandler), Transport: wire})
+	if err != nil {
+		t.Fatal(err)
+	}
+	wire.Break(2, connectortest.ResetBefore)
+	rec := long(record(1, 1))
+	receipt, err := c.Push(t.Context(), rec)
+	if err == nil || receipt.Parts["upload"] == "" {
+		t.Fatalf("receipt %+v, error %v; want a waiting upload", receipt, err)
+	}
+	rec.Attempt, rec.Uncertain, rec.Prior = 2, true, receipt
+	mustPush(t, c, rec)
+	var bodies []string
+	uploads := 0
+	for _, sent := range wire.Sent() {
+		if strings.HasSuffix(sent.URL, "/api/v2/tickets") {
+			bodies = append(bodies, sent.Body)
+		}
+		if strings.Contains(sent.URL, "/uploads") {
+			uploads++
+		}
+	}
+	if len(bodies) != 2 || bodies[0] != bodies[1] || uploads != 1 {
+		t.Errorf("%d creates with the same bytes %v, %d uploads", len(bodies), len(bodies) == 2 && bodies[0] == bodies[1], uploads)
+	}
+}
+
+// TestOtherBytes: the vendor knows the key with other content. The ticket is found at once, and brought up to date.
+func TestOtherBytes(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings())
+	mustPush(t, c, record(1, 1))
+	rec := record(1, 1)
+	rec.Fields["priority"] = "high"
+	mustPush(t, c, rec)
+	if got := only(t, a); got.Values["priority"] != "high" || len(got.Comments) != 1 {
+		t.Errorf("the ticket is %+v", got)
+	}
+}
+
+// TestSeveral: two tickets with one external id, as another gateway may have made. The oldest counts.
+func TestSeveral(t *testing.T) {
+	t.Parallel()
+	a := account()
+	s := settings()
+	c := open(t, a, s)
+	mustPush(t, c, record(1, 1))
+	rec := record(1, 1)
+	rec.Request += "x" // another key makes another ticket
+	mustPush(t, c, rec)
+	var logs bytes.Buffer
+	c, err := zendesk.Type().Open(s, connectors.Env{Logger: slog.New(slog.NewTextHandler(&logs, nil)), Transport: a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec.Uncertain = true
+	if receipt := mustPush(t, c, rec); receipt.ID != "1" || a.Count() != 2 {
+		t.Errorf("receipt %+v with %d tickets", receipt, a.Count())
+	}
+	if !strings.Contains(logs.String(), "zendesk.several_tickets") {
+		t.Errorf("no warning: %s", &logs)
+	}
+}
+
+// TestRevision pushes a second revision and looks at the comment that it makes.
+func TestRevision(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name     string
+		change   func(map[string]any)
+		lost     bool // the receipt
+		comments int
+		has      []string
+		lacks    []string
+		steps    []string
+	}{
+		{
+			name: "a message and a rating more", comments: 2,
+			has:   []string{"The conversation went on:", "message 3", "Rating: 2/5"},
+			lacks: []string{"message 1", "message 2"},
+			steps: []string{"PUT /api/v2/tickets/*/tags", "PUT /api/v2/tickets/*"},
+		},
+		{
+			name: "receipt lost", lost: true, comments: 2,
+			has:   []string{"The conversation went on:", "message 3"},
+			lacks: []string{"message 1"},
+			steps: []string{"GET /api/v2/tickets", "GET /api/v2/tickets/*/comments", "PUT /api/v2/tickets/*/tags", "PUT /api/v2/tickets/*"},
+		},
+		{
+			name: "a rating more",
+			change: func(f map[string]any) {
+				f["html_body"], f["tags"] = transcript(2, ""), []any{"chat", "Bad Rating!", "r1"}
+			},
+			comments: 2, has: []string{"The details of the conversation changed:", "Rating: 2/5"}, lacks: []string{"message"},
+			steps: []string{"PUT /api/v2/tickets/*"},
+		},
+		{
+			name: "a field more",
+			change: func(f map[string]any) {
+				old := fields(1, 1)
+				f["html_body"], f["tags"], f["summary"] = old["html_body"], old["tags"], old["summary"]
+			},
+			comments: 1, steps: []string{"PUT /api/v2/tickets/*"},
+		},
+		{
+			name: "nothing new",
+			change: func(f map[string]any) {
+				clear(f)
+				for k, v := range fields(1, 1) {
+					f[k] = v
+				}
+			},
+			comments: 1,
+		},
+		{
+			name: "an earlier message changed",
+			change: func(f map[string]any) {
+				f["html_body"] = strings.Replace(f["html_body"].(string), "message 1", "message one", 1)
+			},
+			comments: 2, has: []string{"was changed", "message one", "message 2", "message 3"},
+			steps: []string{"PUT /api/v2/tickets/*/tags", "PUT /api/v2/tickets/*"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := account()
+			c := open(t, a, settings())
+			receipt := mustPush(t, c, record(1, 1))
+			a.Edit(1, func(ticket *zendesktest.Ticket) { // as an agent does
+				ticket.Values["priority"], ticket.Tags = "urgent", append(ticket.Tags, "vip")
+			})
+			a.Steps()
+			rec := record(1, 2)
+			rec.Prior, rec.Uncertain = receipt, tt.lost
+			if tt.lost {
+				rec.Prior = connectors.Receipt{}
+			}
+			if tt.change != nil {
+				tt.change(rec.Fields)
+			}
+			mustPush(t, c, rec)
+			if steps := a.Steps(); !slices.Equal(steps, tt.steps) {
+				t.Errorf("steps %v, want %v", steps, tt.steps)
+			}
+			ticket := only(t, a)
+			if len(ticket.Comments) != tt.comments {
+				t.Fatalf("%d comments, want %d", len(ticket.Comments), tt.comments)
+			}
+			last := ticket.Comments[len(ticket.Comments)-1]
+			for _, text := range tt.has {
+				if !strings.Contains(last.HTML, text) {
+					t.Errorf("the comment lacks %q:\n%s", text, last.HTML)
+				}
+			}
+			for _, text := range tt.lacks {
+				if strings.Contains(last.HTML, text) {
+					t.Errorf("the comment repeats %q:\n%s", text, last.HTML)
+				}
+			}
+			if last.Public {
+				t.Error("the comment is public")
+			}
+			if !tt.lost && ticket.Values["priority"] != "urgent" {
+				t.Errorf("the agent's priority became %v", ticket.Values["priority"])
+			}
+			if !slices.Contains(ticket.Tags, "vip") {
+				t.Errorf("the agent's tag is gone: %v", ticket.Tags)
+			}
+		})
+	}
+}
+
+// TestForgedMarker: a visitor who writes what looks like the last line of our comments changes nothing.
+func TestForgedMarker(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings())
+	mustPush(t, c, record(1, 1))
+	forged := "afterchat:0123456789abcdef:9:99:0123456789abcdef:0123456789abcdef:0123456789abcdef"
+	a.Edit(1, func(ticket *zendesktest.Ticket) {
+		ticket.Comments = append(ticket.Comments, zendesktest.Comment{HTML: "<p>" + forged + "</p>", CreatedAt: time.Now().Add(time.Second)})
+	})
+	rec := record(1, 2)
+	rec.Uncertain = true
+	mustPush(t, c, rec)
+	ticket := only(t, a)
+	if last := ticket.Comments[2].HTML; !strings.Contains(last, "message 3") || strings.Contains(last, "message 1") {
+		t.Errorf("the comment is\n%s", last)
+	}
+}
+
+// TestManyComments finds the marker behind hundreds of comments of others.
+func TestManyComments(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings())
+	mustPush(t, c, record(1, 1))
+	a.Edit(1, func(ticket *zendesktest.Ticket) {
+		for i := range 350 {
+			ticket.Comments = append(ticket.Comments, zendesktest.Comment{HTML: "<p>hello</p>", CreatedAt: time.Now().Add(time.Duration(i) * time.Millisecond)})
+		}
+	})
+	rec := record(1, 1)
+	rec.Uncertain = true
+	mustPush(t, c, rec)
+	if got := only(t, a); len(got.Comments) != 351 {
+		t.Errorf("%d comments, want 351", len(got.Comments))
+	}
+}
+
+// TestFollowUps closes each ticket and loses each receipt; every revision finds its place.
+func TestFollowUps(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []bool{false, true} {
+		t.Run(fmt.Sprintf("receipt lost %v", lost), func(t *testing.T) {
+			t.Parallel()
+			a := account()
+			c := open(t, a, settings())
+			receipt := mustPush(t, c, record(1, 1))
+			for revision := 2; revision <= 4; revision++ {
+				a.Close(int64(revision - 1))
+				rec := record(1, revision)
+				rec.Prior, rec.Uncertain = receipt, lost
+				if lost {
+					rec.Prior = connectors.Receipt{}
+				}
+				receipt = mustPush(t, c, rec)
+				if want := fmt.Sprint(revision); receipt.ID != want {
+					t.Fatalf("revision %d is in ticket %s, want %s", revision, receipt.ID, want)
+				}
+				again := record(1, revision)
+				again.Uncertain = true
+				if found := mustPush(t, c, again); found.ID != receipt.ID || a.Count() != revision {
+					t.Fatalf("pushed again, it is in ticket %s of %d", found.ID, a.Count())
+				}
+			}
+			for i, ticket := range a.Tickets() {
+				if want := int64(i); ticket.FollowUpOf != want {
+					t.Errorf("ticket %d follows up %d, want %d", ticket.ID, ticket.FollowUpOf, want)
+				}
+				if text := ticket.Comments[0].HTML; i > 0 && (strings.Contains(text, "message 1 ") || !strings.Contains(text, fmt.Sprintf("message %d", i+2))) {
+					t.Errorf("ticket %d says\n%s", ticket.ID, text)
+				}
+			}
+		})
+	}
+}
+
+func TestDeleted(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings())
+	receipt := mustPush(t, c, record(1, 1))
+	a.Delete(1)
+	rec := record(1, 2)
+	rec.Prior = receipt
+	_, err := c.Push(t.Context(), rec)
+	if e := connectors.Classify(err); e == nil || e.Kind != connectors.Rejected || !strings.Contains(e.Hint, "restore") || a.Count() != 0 {
+		t.Errorf("a deleted ticket gives %v, %d tickets", err, a.Count())
+	}
+}
+
+// TestLong cuts comments after a message, within the limit in bytes, and attaches all of it.
+func TestLong(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		body       string
+		attachment string
+		whole      bool
+		file       string
+	}{
+		"just fits":          {body: transcript(60, strings.Repeat("x", 900)), whole: true},
+		"many messages":      {body: transcript(200, strings.Repeat("x", 900)), attachment: "the text", file: "transcript.txt"},
+		"many bytes":         {body: transcript(30, strings.Repeat("ž", 1400)), attachment: "the text", file: "transcript.txt"},
+		"one message":        {body: "<p><b>Ada:</b> " + strings.Repeat("ž &amp; ", 20_000) + "</p>", attachment: "the text", file: "transcript.txt"},
+		"without attachment": {body: transcript(200, strings.Repeat("x", 900)), file: "transcript.html"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := account()
+			rec := record(1, 1)
+			rec.Fields["html_body"], rec.Fields["attachment"] = tt.body, tt.attachment
+			mustPush(t, open(t, a, settings()), rec)
+			comment := only(t, a).Comments[0]
+			if len(comment.HTML) > 65_535 || len(comment.HTML) < 50_000 {
+				t.Errorf("the comment has %d bytes", len(comment.HTML))
+			}
+			if tt.whole {
+				if len(comment.Files) > 0 || strings.Contains(comment.HTML, "attached file") {
+					t.Error("it is cut although it fits")
+				}
+				return
+			}
+			if !strings.Contains(comment.HTML, "The attached file has all of it") || len(comment.Files) != 1 || comment.Files[0].Name != tt.file {
+				t.Fatalf("files %+v", comment.Files)
+			}
+			file := comment.Files[0]
+			if tt.attachment != "" && (file.Content != tt.attachment || file.Type != "text/plain; charset=utf-8") {
+				t.Errorf("the file is %q %q", file.Type, file.Content)
+			}
+			if tt.attachment == "" && !strings.Contains(file.Content, "message 200") {
+				t.Error("the file lacks the last message")
+			}
+			if opened, ended := strings.Count(comment.HTML, "<p>"), strings.Count(comment.HTML, "</p>"); opened != ended {
+				t.Errorf("%d paragraphs begin and %d end", opened, ended)
+			}
+		})
+	}
+}
+
+func TestRequester(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		mode      string
+		requester map[string]any
+		fallback  *zendesk.Requester
+		want      string // address of the requester; "": the user of the credentials
+	}{
+		"visitor":                  {requester: map[string]any{"name": "Ada", "email": "ada@example.com"}, want: "ada@example.com"},
+		"visitor without name":     {requester: map[string]any{"email": "ada@example.com"}, want: "ada@example.com"},
+		"nobody":                   {requester: map[string]any{"name": "Ada"}},
+		"nobody, fallback by id":   {fallback: &zendesk.Requester{ID: 77}, want: "petr@acme.example"},
+		"nobody, fallback":         {fallback: &zendesk.Requester{Email: "chat@acme.example"}, want: "chat@acme.example"},
+		"import, visitor":          {mode: "import", requester: map[string]any{"name": "Ada", "email": "Petr@acme.example"}, want: "petr@acme.example"},
+		"import, nobody":           {mode: "import"},
+		"import, fallback by id":   {mode: "import", fallback: &zendesk.Requester{ID: 77}, want: "petr@acme.example"},
+		"import, fallback, lookup": {mode: "import", fallback: &zendesk.Requester{Email: "chat@acme.example", Name: "Chat"}, want: "chat@acme.example"},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := account()
+			rec := record(1, 1)
+			delete(rec.Fields, "requester")
+			if tt.requester != nil {
+				rec.Fields["requester"] = tt.requester
+			}
+			mustPush(t, open(t, a, settings(func(s *zendesk.Settings) {
+				s.FallbackRequester = tt.fallback
+				if tt.mode != "" {
+					s.Mode = tt.mode
+				}
+			})), rec)
+			got := ""
+			for _, u := range a.Users() {
+				if u.ID == only(t, a).Requester {
+					got = u.Email
+				}
+			}
+			if got != tt.want {
+				t.Errorf("the requester is %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestImport looks at the comments of an imported ticket.
+func TestImport(t *testing.T) {
+	t.Parallel()
+	at := func(second int) time.Time { return time.Date(2026, 11, 3, 10, 0, second, 0, time.UTC) }
+	a := account()
+	a.Now = func() time.Time { return time.Date(2026, 11, 20, 0, 0, 0, 0, time.UTC) }
+	c := open(t, a, settings(imports))
+	zendesk.SetNow(c, a.Now)
+	rec := record(1, 1)
+	rec.Fields["messages"] = []any{
+		map[string]any{"at": at(0), "role": "bot", "author": "x", "trigger": "Welcome", "text": "Hi"},
+		map[string]any{"at": at(1), "role": "visitor", "author": "Ada", "text": "a <b>\nc"},
+		map[string]any{"at": at(2), "role": "agent", "author": "Petr Novak", "text": "yes"},
+		map[string]any{"at": at(3), "role": "agent", "author": "Eva", "text": "no"},
+		map[string]any{"at": at(4), "role": "system", "event": "agent.leave"},
+		map[string]any{"at": at(5), "role": "visitor", "author": "Ada"},
+		map[string]any{"at": at(6), "role": "visitor", "author": "Ada", "files": []any{
+			map[string]any{"name": "a<b.png", "url": "https://files.example/a.png"}, map[string]any{"name": "evil", "url": "javascript:alert(1)"},
+		}},
+		map[string]any{"at": time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), "role": "visitor", "author": "Ada", "text": "from the future"},
+	}
+	mustPush(t, c, rec)
+	ticket := only(t, a)
+	ada := ticket.Requester
+	want := []zendesktest.Comment{
+		{Author: 1, HTML: "<p><b>Welcome:</b> Hi</p>\n", CreatedAt: at(0)},
+		{Author: ada, Public: true, HTML: "<p>a &lt;b&gt;<br>\nc</p>\n", CreatedAt: at(1)},
+		{Author: 77, Public: true, HTML: "<p>yes</p>\n", CreatedAt: at(2)},
+		{Author: 1, Public: true, HTML: "<p><b>Eva:</b> no</p>\n", CreatedAt: at(3)},
+		{Author: 1, HTML: "<p>agent.leave</p>\n", CreatedAt: at(4)},
+		{Author: ada, Public: true, HTML: "<p></p>\n<p><a href=\"https://files.example/a.png\">a&lt;b.png</a></p>\n<p>evil</p>\n", CreatedAt: at(6)},
+		{Author: ada, Public: true, HTML: "<p>from the future</p>\n", CreatedAt: a.Now()},
+	}
+	got := ticket.Comments
+	last := got[len(got)-1]
+	if diff := cmp.Diff(want, got[:len(got)-1], cmp.FilterPath(func(p cmp.Path) bool { return p.String() == "Files.used" }, cmp.Ignore())); diff != "" {
+		t.Errorf("comments (-want +got):\n%s", diff)
+	}
+	if last.Public || !strings.Contains(last.HTML, "Rating: 1/5") || !strings.Contains(last.HTML, "afterchat:") {
+		t.Errorf("the last comment is %+v", last)
+	}
+}
+
+// TestImportLong splits a message that is longer than a comment, and stops before a ticket is full.
+func TestImportLong(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings(imports))
+	rec := record(1, 1)
+	giant := strings.Repeat("žluť & ", 20_000)
+	rec.Fields["messages"] = []any{map[string]any{"role": "visitor", "text": giant}}
+	mustPush(t, c, rec)
+	var all strings.Builder
+	comments := only(t, a).Comments
+	for _, comment := range comments[:len(comments)-1] {
+		all.WriteString(strings.TrimSuffix(strings.TrimPrefix(comment.HTML, "<p>"), "</p>\n"))
+	}
+	if got := strings.ReplaceAll(all.String(), "&amp;", "&"); got != giant {
+		t.Errorf("%d bytes of %d in %d comments", len(got), len(giant), len(comments))
+	}
+
+	rec = record(2, 1)
+	var many []any
+	for i := range 6000 {
+		many = append(many, map[string]any{"role": "visitor", "text": fmt.Sprint(i)})
+	}
+	rec.Fields["messages"] = many
+	mustPush(t, c, rec)
+	ticket := a.Tickets()[1]
+	last := ticket.Comments[len(ticket.Comments)-1]
+	if len(ticket.Comments) != 4901 || len(last.Files) != 1 || !strings.Contains(last.HTML, "attached file") {
+		t.Errorf("%d comments, files %v", len(ticket.Comments), last.Files)
+	}
+}
+
+// TestUsers: the search lags behind, and still one visitor is one user, who is written once.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	a := account()
+	a.SearchLag = time.Hour
+	for restart := range 2 {
+		c := open(t, a, settings(imports))
+		for n := 1; n <= 3; n++ {
+			rec := record(10*restart+n, 1)
+			rec.Fields["requester"] = map[string]any{"name": "Ada", "email": "ada@example.com"}
+			mustPush(t, c, rec)
+		}
+	}
+	users := a.Users()
+	if len(users) != 2 || users[1].Writes != 2 {
+		t.Errorf("users %+v; want one new, written once by each process", users)
+	}
+}
+
+// TestThrottled: the account's own limit.
+func TestThrottled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := account()
+		a.Limit = 2
+		c := open(t, a, settings())
+		mustPush(t, c, record(1, 1))
+		mustPush(t, c, record(2, 1))
+		_, err := c.Push(t.Context(), record(3, 1))
+		e := connectors.Classify(err)
+		if e == nil || e.Kind != connectors.Throttled || e.Uncertain || e.After <= 0 || e.After > time.Minute+time.Second {
+			t.Fatalf("over the limit: %+v", e)
+		}
+		<-time.After(e.After)
+		mustPush(t, c, record(3, 1))
+	})
+}
+
+// TestLegacyWarning: an API token is told about, with the date of its end.
+func TestLegacyWarning(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*zendesk.Settings)
+		want   bool
+	}{"token": {legacy, true}, "oauth": {func(*zendesk.Settings) {}, false}} {
+		var logs bytes.Buffer
+		_, err := zendesk.Type().Open(settings(tt.change), connectors.Env{Logger: slog.New(slog.NewTextHandler(&logs, nil)), Transport: http.DefaultTransport})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(logs.String(), "2027-04-30"); got != tt.want {
+			t.Errorf("%s: logged %q", name, &logs)
+		}
+	}
+}
