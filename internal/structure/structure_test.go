@@ -40,7 +40,8 @@ var arrows = map[string][]string{
 	"internal/pipeline":              {"internal/rule", "internal/chat", "connectors"},
 	"internal/pipeline/pipelinetest": {"internal/pipeline", "internal/rule", "connectors"},
 	"internal/ledger":                {"internal/chat", "connectors"},
-	"internal/ledger/*":              {"internal/ledger", "internal/chat", "connectors"},
+	"internal/ledger/row":            {"internal/ledger", "internal/chat", "connectors"},
+	"internal/ledger/*":              {"internal/ledger", "internal/ledger/row", "internal/chat", "connectors"},
 	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics"},
 	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
 	"internal/console":               {"internal/chat", "internal/ledger", "internal/pipeline", "internal/metrics"},
@@ -59,6 +60,7 @@ var only = map[string][]string{
 	"github.com/prometheus/client_golang":   {"internal/metrics", "internal/console"},
 	"github.com/alecthomas/kong":            {"cmd"},
 	"modernc.org/sqlite":                    {"internal/ledger/sqlite"},
+	"github.com/jackc/pgx":                  {"internal/ledger/postgres"},
 	"github.com/google/jsonschema-go":       {"config"},
 	"github.com/coreos/go-systemd":          {"internal/gateway"},
 }

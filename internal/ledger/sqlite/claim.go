@@ -9,27 +9,28 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 const rowColumns = `conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries,
 	first_at, planned, ignore, routes, config, tried, receipt`
 
-func scanRow(scan func(...any) error, more ...any) (*row, error) {
-	var r row
+func scanRow(scan func(...any) error, more ...any) (*row.Delivery, error) {
+	var r row.Delivery
 	var receipt string
 	err := scan(append([]any{
-		&r.conversation, &r.target, &r.state, &r.want, &r.have, &r.trying, &r.doubt, &r.lapsed, &r.dueAt, &r.pendingSince, &r.settledAt,
-		&r.fence, &r.claims, &r.tries, &r.firstAt, &r.planned, &r.ignore, &r.routes, &r.config, &r.tried, &receipt,
+		&r.Conversation, &r.Target, &r.State, &r.Want, &r.Have, &r.Trying, &r.Doubt, &r.Lapsed, &r.DueAt, &r.PendingSince, &r.SettledAt,
+		&r.Fence, &r.Claims, &r.Tries, &r.FirstAt, &r.Planned, &r.Ignore, &r.Routes, &r.Config, &r.Tried, &receipt,
 	}, more...)...)
 	if err != nil {
 		return nil, err
 	}
-	r.receipt, err = unpackReceipt(receipt)
+	r.Receipt, err = row.UnpackReceipt(receipt)
 	return &r, err
 }
 
 // deliveries reads all rows of a conversation.
-func (t *tx) deliveries(conversation int64) (rows []*row, err error) {
+func (t *tx) deliveries(conversation int64) (rows []*row.Delivery, err error) {
 	err = t.rows(`SELECT `+rowColumns+` FROM delivery WHERE conversation = ?`, []any{conversation}, func(found *sql.Rows) error {
 		r, err := scanRow(found.Scan)
 		rows = append(rows, r)
@@ -40,7 +41,7 @@ func (t *tx) deliveries(conversation int64) (rows []*row, err error) {
 
 // delivery reads the row of a conversation and a target; ledger.ErrNotFound if there is none. bodies tells whether the
 // bodies of the conversation are still here.
-func (t *tx) delivery(id, target string) (r *row, bodies bool, err error) {
+func (t *tx) delivery(id, target string) (r *row.Delivery, bodies bool, err error) {
 	if target, err = t.current(id, target); err != nil {
 		return nil, false, err
 	}
@@ -57,13 +58,13 @@ func (t *tx) delivery(id, target string) (r *row, bodies bool, err error) {
 }
 
 // store writes a row, new or old, and counts what changed.
-func (t *tx) store(r *row, changes []counts) error {
-	receipt, err := packReceipt(r.receipt)
+func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
+	receipt, err := row.PackReceipt(r.Receipt)
 	if err != nil {
 		return err
 	}
 	for _, c := range changes {
-		t.count(r.target, c)
+		t.count(r.Target, c)
 	}
 	return t.exec(`INSERT INTO delivery (`+rowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (conversation, target) DO UPDATE SET state = excluded.state, want = excluded.want, have = excluded.have,
@@ -71,8 +72,8 @@ func (t *tx) store(r *row, changes []counts) error {
 		settled_at = excluded.settled_at, fence = excluded.fence, claims = excluded.claims, tries = excluded.tries,
 		first_at = excluded.first_at, planned = excluded.planned, ignore = excluded.ignore, routes = excluded.routes,
 		config = excluded.config, tried = excluded.tried, receipt = excluded.receipt`,
-		r.conversation, r.target, int(r.state), r.want, r.have, r.trying, r.doubt, r.lapsed, r.dueAt, r.pendingSince, r.settledAt, r.fence,
-		r.claims, r.tries, r.firstAt, r.planned, r.ignore, r.routes, r.config, r.tried, receipt)
+		r.Conversation, r.Target, int(r.State), r.Want, r.Have, r.Trying, r.Doubt, r.Lapsed, r.DueAt, r.PendingSince, r.SettledAt, r.Fence,
+		r.Claims, r.Tries, r.FirstAt, r.Planned, r.Ignore, r.Routes, r.Config, r.Tried, receipt)
 }
 
 // claimQuery finds what is due. The state is a literal so that the partial index answers it.
@@ -135,9 +136,9 @@ func (c *claims) do(t *tx) error {
 		return err
 	}
 	c.leased, c.crashed, c.next = nil, nil, time.Time{}
-	var rows []*row
+	var rows []*row.Delivery
 	var ids []string
-	err := t.rows(claimQuery, []any{c.asked.Target, micros(t.now), c.asked.Limit}, func(found *sql.Rows) error {
+	err := t.rows(claimQuery, []any{c.asked.Target, row.Micros(t.now), c.asked.Limit}, func(found *sql.Rows) error {
 		var id string
 		r, err := scanRow(found.Scan, &id)
 		rows, ids = append(rows, r), append(ids, id)
@@ -160,37 +161,26 @@ func (c *claims) do(t *tx) error {
 		var number, due int64
 		err := found.Scan(&number, &due)
 		if !mine[number] && c.next.IsZero() {
-			c.next = fromMicros(due)
+			c.next = row.FromMicros(due)
 		}
 		return err
 	})
 }
 
 // lease claims one row, or makes it dead.
-func (c *claims) lease(t *tx, r *row, id string, end time.Time) error {
-	routes, err := unpackRoutes(r.routes)
+func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
+	d, changes, crashed, err := r.Lease(id, c.asked.Config, row.Micros(t.now), row.Micros(end))
 	if err != nil {
 		return err
-	}
-	d := ledger.Delivery{
-		ID: id, Target: r.target, Revision: r.want, Held: r.have, Attempt: r.tries + 1, Receipt: r.receipt,
-		Routes: routes, Accepted: r.config, DueAt: fromMicros(r.dueAt), FirstAt: fromMicros(r.firstAt),
-	}
-	tried := r.tried
-	changes, crashed := r.claim(c.asked.Config, micros(t.now), micros(end))
-	d.Fence, d.Uncertain, d.Resend, d.Lapsed = r.fence, r.doubt > 0, r.resend(), r.lapsed
-	if r.tries > 0 || d.Resend {
-		d.Tried = tried
 	}
 	if err := t.store(r, changes); err != nil {
 		return err
 	}
 	if crashed {
-		c.crashed = append(c.crashed, leased{r.conversation, d})
-		return t.log(r, r.want, ledger.Attempt{At: t.now, Number: d.Attempt, Kind: "crash", Reason: "claimed again and again without an outcome: it may crash the process"})
+		c.crashed = append(c.crashed, leased{r.Conversation, d})
+		return t.log(r, r.Want, row.Crash(d, t.now))
 	}
-	d.LeaseEnd = fromMicros(micros(end))
-	c.leased = append(c.leased, leased{r.conversation, d})
+	c.leased = append(c.leased, leased{r.Conversation, d})
 	return nil
 }
 
@@ -203,21 +193,17 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 	var packed []byte
 	err := l.readers.QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)
 	if errors.Is(err, sql.ErrNoRows) {
-		return errNoBody
+		return row.ErrNoBody
 	}
 	if err != nil {
 		return err
 	}
-	g.delivery.Conversation, err = l.codec.unpackConversation(packed, g.delivery.ID, g.delivery.Revision)
+	g.delivery.Conversation, err = l.codec.UnpackConversation(packed, g.delivery.ID, g.delivery.Revision)
 	return err
 }
 
 // bury makes a delivery dead whose conversation cannot be read, so that it is seen and stops nobody else.
 func (l *Ledger) bury(ctx context.Context, g leased, cause error) error {
-	d := g.delivery
-	_, err := l.Settle(ctx, ledger.Settlement{
-		ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: ledger.Dead,
-		Attempt: &ledger.Attempt{At: time.Now(), Number: d.Attempt, Kind: "crash", Reason: "the stored conversation cannot be read: " + cause.Error()},
-	})
+	_, err := l.Settle(ctx, row.Unreadable(g.delivery, cause, time.Now()))
 	return err
 }

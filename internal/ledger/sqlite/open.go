@@ -27,6 +27,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // Options are what a caller may choose. The zero value keeps everything for ever and is heard by nobody.
@@ -50,7 +51,7 @@ const (
 type Ledger struct {
 	options Options
 	path    string
-	codec   codec
+	codec   row.Codec
 	lock    *os.File
 	readers *sql.DB
 
@@ -138,7 +139,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	undo = append(undo, func() { _ = l.readers.Close() })
-	if l.codec, err = newCodec(); err != nil {
+	if l.codec, err = row.NewCodec(); err != nil {
 		return nil, err
 	}
 	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}}, nil
@@ -159,7 +160,7 @@ func connect(path string, connections int, parameters ...string) (*sql.DB, error
 // voidLeases makes what an earlier run had leased due now. It stays in doubt, because its request may have gone out.
 func voidLeases(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	_, err := conn.ExecContext(ctx, `UPDATE delivery SET fence = fence + 1, due_at = min(due_at, ?)
-		WHERE state = 0 AND trying > 0`, micros(now))
+		WHERE state = 0 AND trying > 0`, row.Micros(now))
 	return err
 }
 
@@ -190,7 +191,7 @@ func (l *Ledger) Close() error {
 	err := l.readers.Close() // first, so that the log can be moved as a whole
 	close(l.queue)
 	<-l.stopped
-	l.codec.close()
+	l.codec.Close()
 	return errors.Join(err, unlock(l.lock))
 }
 

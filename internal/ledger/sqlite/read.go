@@ -12,6 +12,7 @@ import (
 
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // Conversation returns the newest revision of a conversation; ledger.ErrNotFound if there is none or retention has
@@ -24,7 +25,7 @@ func (l *Ledger) Conversation(ctx context.Context, id string) (chat.Conversation
 	if err != nil {
 		return chat.Conversation{}, fmt.Errorf("conversation %s: %w", id, err)
 	}
-	return l.codec.unpackConversation(packed, id, revision)
+	return l.codec.UnpackConversation(packed, id, revision)
 }
 
 // Raw returns the body of the hook that became a revision, and its content type. Stale snapshots have the numbers -1,
@@ -36,7 +37,7 @@ func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte,
 	if err != nil {
 		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
 	}
-	if body, err = l.codec.unpack(packed); err != nil {
+	if body, err = l.codec.Unpack(packed); err != nil {
 		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
 	}
 	return body, contentType, nil
@@ -57,7 +58,7 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 		var a ledger.Attempt
 		var at, duration int64
 		err := rows.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason)
-		a.At, a.Duration = fromMicros(at), time.Duration(duration)*time.Microsecond
+		a.At, a.Duration = row.FromMicros(at), time.Duration(duration)*time.Microsecond
 		attempts = append(attempts, a)
 		return err
 	})
@@ -74,8 +75,8 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 	if err != nil {
 		return ledger.Unreadable{}, fmt.Errorf("quarantined hook %s: %w", id, err)
 	}
-	u.ReceivedAt = fromMicros(received)
-	u.Raw, err = l.codec.unpack(packed)
+	u.ReceivedAt = row.FromMicros(received)
+	u.Raw, err = l.codec.Unpack(packed)
 	return u, err
 }
 
@@ -99,7 +100,7 @@ func targetStats(ctx context.Context, view *sql.Tx, into map[string]ledger.Targe
 	rows, err := view.QueryContext(ctx, `SELECT target, accepted, pending, delivered, dead, skipped, superseded, dead_rows,
 		coalesce((SELECT min(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0), 0),
 		coalesce((SELECT min(due_at) FROM delivery d WHERE d.target = c.target AND d.state = 0 AND d.due_at <= ?), 0)
-		FROM counter c`, micros(time.Now()))
+		FROM counter c`, row.Micros(time.Now()))
 	if err != nil {
 		return err
 	}
@@ -108,7 +109,7 @@ func targetStats(ctx context.Context, view *sql.Tx, into map[string]ledger.Targe
 		var t ledger.TargetStats
 		var oldest, overdue int64
 		err := rows.Scan(&name, &t.Accepted, &t.Pending, &t.Delivered, &t.Dead, &t.Skipped, &t.Superseded, &t.DeadRows, &oldest, &overdue)
-		t.OldestPending, t.Overdue = fromMicros(oldest), fromMicros(overdue)
+		t.OldestPending, t.Overdue = row.FromMicros(oldest), row.FromMicros(overdue)
 		into[name] = t
 		return err
 	})
@@ -128,7 +129,7 @@ func lastHooks(ctx context.Context, view *sql.Tx, into map[string]time.Time) err
 		var name string
 		var at int64
 		err := rows.Scan(&name, &at)
-		into[name] = fromMicros(at)
+		into[name] = row.FromMicros(at)
 		return err
 	})
 }

@@ -3,13 +3,13 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"slices"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // renameBatch is how many conversations change a target's name in one transaction.
@@ -22,16 +22,12 @@ type names struct {
 	moving bool
 }
 
-// today returns the name that a target has now.
-func (n *names) today(target string) string {
-	if n != nil {
-		for _, r := range n.targets {
-			if r.Old == target {
-				return r.New
-			}
-		}
+// list returns the renames of targets.
+func (n *names) list() []ledger.Rename {
+	if n == nil {
+		return nil
 	}
-	return target
+	return n.targets
 }
 
 // Rename takes over the names of a configuration, in place of those of the call before. When it returns, the states of
@@ -39,7 +35,7 @@ func (n *names) today(target string) string {
 // and settlements under way find their delivery whichever of its names they know. After an error the same call can be
 // made again.
 //
-// Two deliveries of one conversation, under the old and the new name, become one, see merge. Of two states of a target
+// Two deliveries of one conversation, under the old and the new name, become one, see row.Merge. Of two states of a target
 // the one of the new name stays.
 func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
 	same := func(r ledger.Rename) bool { return r.Old == r.New }
@@ -155,19 +151,7 @@ func (t *tx) current(id, target string) (string, error) {
 			return target, err
 		}
 	}
-	return now.today(target), nil
-}
-
-// planned returns a plan with the names of today.
-func (n *names) planned(p ledger.Plan) ledger.Plan {
-	if n == nil || len(n.targets) == 0 {
-		return p
-	}
-	p.Deliveries = slices.Clone(p.Deliveries)
-	for i := range p.Deliveries {
-		p.Deliveries[i].Target = n.today(p.Deliveries[i].Target)
-	}
-	return p
+	return row.Today(now.targets, target), nil
 }
 
 // finishRename moves what Rename has left: finished deliveries, the log of attempts, counters.
@@ -235,8 +219,8 @@ func (t *tx) moveDelivery(number int64, target ledger.Rename) error {
 	if err != nil {
 		return err
 	}
-	find := func(name string) *row {
-		if i := slices.IndexFunc(rows, func(r *row) bool { return r.target == name }); i >= 0 {
+	find := func(name string) *row.Delivery {
+		if i := slices.IndexFunc(rows, func(r *row.Delivery) bool { return r.Target == name }); i >= 0 {
 			return rows[i]
 		}
 		return nil
@@ -249,8 +233,8 @@ func (t *tx) moveDelivery(number int64, target ledger.Rename) error {
 	if err := t.row(`SELECT bodies FROM conversation WHERE number = ?`, []any{number}, &bodies); err != nil {
 		return err
 	}
-	t.count(target.Old, unit(from.state, bodies, -1))
-	t.count(target.New, unit(from.state, bodies, 1))
+	t.count(target.Old, row.Unit(from.State, bodies, -1))
+	t.count(target.New, row.Unit(from.State, bodies, 1))
 	err = t.exec(`UPDATE OR REPLACE attempt SET target = ? WHERE conversation = ? AND target = ?`, target.New, number, target.Old)
 	if err != nil {
 		return err
@@ -258,79 +242,28 @@ func (t *tx) moveDelivery(number int64, target ledger.Rename) error {
 	if err := t.exec(`DELETE FROM delivery WHERE conversation = ? AND target = ?`, number, target.Old); err != nil {
 		return err
 	}
-	from.target = target.New
+	from.Target = target.New
 	kept := from
 	if to != nil {
 		var ended ledger.State
-		kept, ended = merge(from, to)
+		kept, ended = row.Merge(from, to)
 		if ended == ledger.Pending || ended == ledger.Dead {
-			t.count(target.New, unit(ended, bodies, -1))
-			t.count(target.New, unit(ledger.Superseded, bodies, 1))
+			t.count(target.New, row.Unit(ended, bodies, -1))
+			t.count(target.New, row.Unit(ledger.Superseded, bodies, 1))
 		}
 	}
-	if kept.state == ledger.Pending {
+	if kept.State == ledger.Pending {
 		t.wake(target.New)
 	}
 	return t.store(kept, nil)
 }
 
-// unit is what one row is in the counters, n times.
-func unit(state ledger.State, bodies bool, n int64) (c counts) {
-	c.Accepted = n
-	*c.state(state) = n
-	if state == ledger.Dead && bodies {
-		c.deadRows = n
-	}
-	return c
-}
-
-// merge makes one row of those of the old and the new name, and returns the state of the one that came to its end.
-// That which is in force wins, then the one of the newer revision, then the one of which the target holds more, then
-// the one of the new name. What the target holds, or may hold, is kept of both. A lease of either ends, and nobody else
-// gets the row before the time of both is over.
-func merge(from, to *row) (kept *row, ended ledger.State) {
-	order := cmp.Or(
-		-compareBool(from.state == ledger.Superseded, to.state == ledger.Superseded),
-		cmp.Compare(from.want, to.want),
-		cmp.Compare(from.have, to.have),
-	)
-	kept, other := to, from
-	if order > 0 {
-		kept, other = from, to
-	}
-	merged := *kept
-	if other.have > kept.have || kept.receipt.ID == "" && other.receipt.ID != "" {
-		merged.receipt = other.receipt // as a whole: the two may tell of two objects
-	}
-	merged.have = max(kept.have, other.have)
-	merged.doubt = max(kept.doubt, other.doubt)
-	merged.lapsed = kept.lapsed || other.lapsed
-	if trying := max(kept.trying, other.trying); kept.state != ledger.Pending {
-		merged.doubt = max(merged.doubt, trying)
-	} else if merged.trying = trying; other.trying > 0 {
-		merged.dueAt = max(kept.dueAt, other.dueAt)
-	}
-	merged.fence = max(kept.fence, other.fence) + 1
-	merged.settledAt = max(kept.settledAt, other.settledAt)
-	return &merged, other.state
-}
-
-func compareBool(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
-	}
-	return -1
-}
-
 // moveCounters adds the counters of the old name to those of the new one. No row is left under the old name.
 func (t *tx) moveCounters(target ledger.Rename) error {
 	c := t.counts[target.Old]
-	var now counts
+	var now row.Counts
 	err := t.row(`SELECT accepted, pending, delivered, dead, skipped, superseded, dead_rows FROM counter WHERE target = ?`, []any{target.Old},
-		&now.Accepted, &now.Pending, &now.Delivered, &now.Dead, &now.Skipped, &now.Superseded, &now.deadRows)
+		&now.Accepted, &now.Pending, &now.Delivered, &now.Dead, &now.Skipped, &now.Superseded, &now.DeadRows)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

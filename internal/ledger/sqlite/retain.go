@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 const (
@@ -60,7 +61,7 @@ func (l *Ledger) page(ctx context.Context, after *aged, query string, until time
 		return nil, err
 	}
 	defer l.users.Done()
-	rows, err := l.readers.QueryContext(ctx, query, micros(until), after.seenAt, after.number, retainBatch)
+	rows, err := l.readers.QueryContext(ctx, query, row.Micros(until), after.seenAt, after.number, retainBatch)
 	if err != nil {
 		return nil, err
 	}
@@ -104,12 +105,12 @@ func (t *tx) expire(number int64, now time.Time) error {
 		return err
 	}
 	rows, err := t.deliveries(number)
-	if err != nil || !expired(seen, rows, keep, now) {
+	if err != nil || !row.Expired(seen, rows, keep, now) {
 		return err
 	}
 	for _, r := range rows {
-		if r.state == ledger.Dead {
-			t.count(r.target, counts{deadRows: -1})
+		if r.State == ledger.Dead {
+			t.count(r.Target, row.Counts{DeadRows: -1})
 		}
 	}
 	for _, statement := range []string{
@@ -124,29 +125,6 @@ func (t *tx) expire(number int64, now time.Time) error {
 	return nil
 }
 
-// expired tells whether the bodies of a conversation may go: seen in microseconds is when its newest hook came.
-func expired(seen int64, rows []*row, keep ledger.Retention, now time.Time) bool {
-	if seen > micros(now.Add(-keep.Delivered)) {
-		return false
-	}
-	for _, r := range rows {
-		age := keep.Delivered
-		switch r.state {
-		case ledger.Pending:
-			return false
-		case ledger.Dead:
-			if age = keep.Dead; age == 0 {
-				return false
-			}
-		case ledger.Delivered, ledger.Skipped, ledger.Superseded:
-		}
-		if r.settledAt > micros(now.Add(-age)) {
-			return false
-		}
-	}
-	return true
-}
-
 // forget removes conversations whose bodies are gone and that nothing has been heard of since until.
 func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
 	after := &aged{}
@@ -159,7 +137,7 @@ func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
 		return true, l.write(ctx, func(t *tx) error {
 			for _, number := range numbers {
 				var gone int64
-				err := t.row(`SELECT count(*) FROM conversation WHERE number = ? AND bodies = 0 AND seen_at <= ?`, []any{number, micros(until)}, &gone)
+				err := t.row(`SELECT count(*) FROM conversation WHERE number = ? AND bodies = 0 AND seen_at <= ?`, []any{number, row.Micros(until)}, &gone)
 				if err != nil {
 					return err
 				}
@@ -184,7 +162,7 @@ func (l *Ledger) dropQuarantine(until time.Time) func(context.Context) (bool, er
 	return func(ctx context.Context) (more bool, err error) {
 		err = l.write(ctx, func(t *tx) error {
 			var ids []string
-			err := t.rows(`SELECT id FROM quarantine WHERE received_at <= ? ORDER BY received_at LIMIT ?`, []any{micros(until), retainBatch}, func(rows *sql.Rows) error {
+			err := t.rows(`SELECT id FROM quarantine WHERE received_at <= ? ORDER BY received_at LIMIT ?`, []any{row.Micros(until), retainBatch}, func(rows *sql.Rows) error {
 				var id string
 				err := rows.Scan(&id)
 				ids = append(ids, id)

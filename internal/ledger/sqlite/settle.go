@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // Settle ends a lease with what the attempt came to. It returns ledger.ErrFenced if the lease is no longer the caller's.
@@ -18,10 +19,10 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 		if err != nil {
 			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, err)
 		}
-		if r.fence != s.Fence || r.trying != s.Revision {
+		if !r.Leased(s) {
 			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, ledger.ErrFenced)
 		}
-		if err := t.store(r, r.settle(s, micros(t.now))); err != nil {
+		if err := t.store(r, r.Settle(s, row.Micros(t.now))); err != nil {
 			return err
 		}
 		if s.Attempt != nil {
@@ -29,19 +30,19 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 				return err
 			}
 		}
-		if r.state == ledger.Pending {
-			t.wake(r.target)
+		if r.State == ledger.Pending {
+			t.wake(r.Target)
 		}
-		answer.State = r.state
+		answer.State = r.State
 		return nil
 	})
 	return answer, err
 }
 
 // log appends a line to the log of attempts. A lease has one.
-func (t *tx) log(r *row, revision int, a ledger.Attempt) error {
-	return t.exec(`INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.conversation, r.target, r.fence, revision, a.Number,
-		micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason)
+func (t *tx) log(r *row.Delivery, revision int, a ledger.Attempt) error {
+	return t.exec(`INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Conversation, r.Target, r.Fence, revision, a.Number,
+		row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason)
 }
 
 // Replay makes a dead delivery due now, with new attempts to spend. What is known of the target stays: its receipt, and
@@ -53,12 +54,12 @@ func (l *Ledger) Replay(ctx context.Context, id, target string) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("delivery of %s to %s: %w", id, target, err)
-		case r.state != ledger.Dead:
-			return fmt.Errorf("dead delivery of %s to %s: %w, it is %s", id, target, ledger.ErrNotFound, r.state)
+		case r.State != ledger.Dead:
+			return fmt.Errorf("dead delivery of %s to %s: %w, it is %s", id, target, ledger.ErrNotFound, r.State)
 		case !bodies:
 			return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
 		}
-		t.wake(r.target)
-		return t.store(r, r.replay(micros(t.now)))
+		t.wake(r.Target)
+		return t.store(r, r.Replay(row.Micros(t.now)))
 	})
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 func hook(id string, targets ...string) ledger.Hook {
@@ -262,13 +263,14 @@ func TestBadOperationInBatch(t *testing.T) {
 func TestPlanIsAskedAgainOnlyForAnotherRevision(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
-	a, err := l.newArrival(hook("c1", "help"))
+	packed, err := row.NewArrival(l.codec, hook("c1", "help"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	a := &arrival{Arrival: packed}
 	asked := 0
-	plan := a.hook.Plan
-	a.hook.Plan = func(id string, revision int) ledger.Plan { asked++; return plan(id, revision) }
+	plan := a.Hook.Plan
+	a.Hook.Plan = func(id string, revision int) ledger.Plan { asked++; return plan(id, revision) }
 	broken := errors.New("broken")
 	err = l.write(t.Context(), func(tx *tx) error { return errors.Join(a.do(tx), broken) })
 	if !errors.Is(err, broken) {
@@ -536,39 +538,4 @@ func TestCallerGoes(t *testing.T) {
 	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Accepted {
 		t.Errorf("the hook of a caller that had gone before its turn was stored: %+v", a)
 	}
-}
-
-func FuzzStored(f *testing.F) {
-	c, err := newCodec()
-	if err != nil {
-		f.Fatal(err)
-	}
-	good, err := c.packConversation(hook("c1").Conversation)
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(good, "", "[]")
-	f.Add([]byte("{"), `{"id":"1"}`, `["a"]`)
-	f.Fuzz(func(t *testing.T, blob []byte, receipt, routes string) {
-		if conv, err := c.unpackConversation(blob, "c1", 3); err == nil && (conv.ID != "c1" || conv.Revision != 3) {
-			t.Fatalf("unpacked %+v", conv)
-		}
-		if _, ok := prints(blob).find([16]byte{1}); ok && len(blob) < printSize {
-			t.Fatal("found a fingerprint in less than one")
-		}
-		if chain := unpackChain(blob); len(chain) != len(blob)/8 {
-			t.Fatalf("%d digests from %d bytes", len(chain), len(blob))
-		}
-		r, err := unpackReceipt(receipt)
-		if err == nil {
-			if _, err := packReceipt(mergeReceipt(r, r)); err != nil {
-				t.Fatal(err)
-			}
-		}
-		if list, err := unpackRoutes(routes); err == nil {
-			if _, err := packRoutes(list); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
 }

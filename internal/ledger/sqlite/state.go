@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
 func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
-	packed := l.codec.pack(snapshot)
+	packed := l.codec.Pack(snapshot)
 	return l.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)
 	})
@@ -26,7 +27,7 @@ func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
 	if err := l.read(ctx, `SELECT snapshot FROM config WHERE hash = ?`, []any{hash}, &packed); err != nil {
 		return nil, fmt.Errorf("configuration %s: %w", hash, err)
 	}
-	return l.codec.unpack(packed)
+	return l.codec.Unpack(packed)
 }
 
 // TargetState returns the state of a target; the zero value if none was saved.
@@ -38,15 +39,15 @@ func (l *Ledger) TargetState(ctx context.Context, name string) (ledger.TargetSta
 	if errors.Is(err, ledger.ErrNotFound) {
 		return ledger.TargetState{}, nil
 	}
-	s.Pause.Since, s.Pause.Until, s.Paused = fromMicros(since), fromMicros(until), time.Duration(paused)*time.Microsecond
+	s.Pause.Since, s.Pause.Until, s.Paused = row.FromMicros(since), row.FromMicros(until), time.Duration(paused)*time.Microsecond
 	return s, err
 }
 
 // SaveTargetState keeps the state of a target in place of the one before.
 func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.TargetState) error {
 	return l.write(ctx, func(t *tx) error {
-		return t.exec(`INSERT OR REPLACE INTO target VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, name, s.Account, micros(s.Pause.Since),
-			micros(s.Pause.Until), s.Pause.Reason, s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
+		return t.exec(`INSERT OR REPLACE INTO target VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, name, s.Account, row.Micros(s.Pause.Since),
+			row.Micros(s.Pause.Until), s.Pause.Reason, s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // operation is one change that waits for the writer. do runs inside a transaction; it runs again, from the start, when
@@ -141,7 +142,7 @@ func (w *writer) commit(batch []*operation) {
 // caller has gone, is left out.
 func (w *writer) transact(batch []*operation) error {
 	started := time.Now()
-	t := &tx{writer: w, now: time.Now(), counts: map[string]counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
+	t := &tx{writer: w, now: time.Now(), counts: map[string]row.Counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
 	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.explain(err)
 	}
@@ -208,15 +209,9 @@ type tx struct {
 	size int64 // bytes in use, what this transaction adds included
 
 	// What many operations add to the same few rows is written once, at the end.
-	counts map[string]counts
+	counts map[string]row.Counts
 	totals map[string]int64
 	hooks  map[string]time.Time
-}
-
-// counts is a change to one row of counter.
-type counts struct {
-	ledger.Counts
-	deadRows int64
 }
 
 // statement prepares a text once per connection.
@@ -280,17 +275,9 @@ func each(rows *sql.Rows, scan func(*sql.Rows) error) error {
 func (t *tx) wake(target string) { t.op.due = append(t.op.due, target) }
 
 // count adds to the counters of target.
-func (t *tx) count(target string, change counts) {
+func (t *tx) count(target string, change row.Counts) {
 	t.wrote = true
-	c := t.counts[target]
-	c.Accepted += change.Accepted
-	c.Pending += change.Pending
-	c.Delivered += change.Delivered
-	c.Dead += change.Dead
-	c.Skipped += change.Skipped
-	c.Superseded += change.Superseded
-	c.deadRows += change.deadRows
-	t.counts[target] = c
+	t.counts[target] = t.counts[target].Add(change)
 }
 
 // add adds to a total.
@@ -317,7 +304,7 @@ func (t *tx) flush() error {
 			accepted = accepted + excluded.accepted, pending = pending + excluded.pending, delivered = delivered + excluded.delivered,
 			dead = dead + excluded.dead, skipped = skipped + excluded.skipped, superseded = superseded + excluded.superseded,
 			dead_rows = dead_rows + excluded.dead_rows`,
-			target, c.Accepted, c.Pending, c.Delivered, c.Dead, c.Skipped, c.Superseded, c.deadRows)
+			target, c.Accepted, c.Pending, c.Delivered, c.Dead, c.Skipped, c.Superseded, c.DeadRows)
 		if err != nil {
 			return err
 		}
@@ -328,7 +315,7 @@ func (t *tx) flush() error {
 		}
 	}
 	for source, at := range t.hooks {
-		err := t.exec(`INSERT INTO source VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_hook = max(last_hook, excluded.last_hook)`, source, micros(at))
+		err := t.exec(`INSERT INTO source VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET last_hook = max(last_hook, excluded.last_hook)`, source, row.Micros(at))
 		if err != nil {
 			return err
 		}

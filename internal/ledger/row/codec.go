@@ -1,7 +1,7 @@
 // This file turns what a ledger keeps into bytes and back: zstd for bodies, flat lists for digests, microseconds for
 // times.
 
-package sqlite
+package row
 
 import (
 	"bytes"
@@ -22,47 +22,51 @@ import (
 // maxInflated bounds what a damaged or hostile body may inflate to, in bytes.
 const maxInflated = 1 << 30
 
-// codec compresses and inflates, from several goroutines at once.
-type codec struct {
+// Codec compresses and inflates, from several goroutines at once.
+type Codec struct {
 	encoder *zstd.Encoder
 	decoder *zstd.Decoder
 }
 
-func newCodec() (codec, error) {
+// NewCodec makes a Codec, to be closed.
+func NewCodec() (Codec, error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
 	if err != nil {
-		return codec{}, err
+		return Codec{}, err
 	}
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(maxInflated))
 	if err != nil {
-		return codec{}, err
+		return Codec{}, err
 	}
-	return codec{encoder, decoder}, nil
+	return Codec{encoder, decoder}, nil
 }
 
-func (c codec) close() {
+// Close frees what a Codec holds.
+func (c Codec) Close() {
 	_ = c.encoder.Close()
 	c.decoder.Close()
 }
 
-func (c codec) pack(b []byte) []byte { return c.encoder.EncodeAll(b, nil) }
+// Pack compresses.
+func (c Codec) Pack(b []byte) []byte { return c.encoder.EncodeAll(b, nil) }
 
-func (c codec) unpack(b []byte) ([]byte, error) { return c.decoder.DecodeAll(b, nil) }
+// Unpack inflates what Pack made.
+func (c Codec) Unpack(b []byte) ([]byte, error) { return c.decoder.DecodeAll(b, nil) }
 
-// packConversation leaves out what the transaction decides and what the pipeline renders.
-func (c codec) packConversation(conv chat.Conversation) ([]byte, error) {
+// PackConversation leaves out what the transaction decides and what the pipeline renders.
+func (c Codec) PackConversation(conv chat.Conversation) ([]byte, error) {
 	conv.ID, conv.Revision, conv.Transcript = "", 0, nil
 	text, err := json.Marshal(&conv)
 	if err != nil {
 		return nil, fmt.Errorf("encode the conversation: %w", err)
 	}
-	return c.pack(text), nil
+	return c.Pack(text), nil
 }
 
-// unpackConversation reads numbers of extra keys as json.Number, as the decoders made them.
-func (c codec) unpackConversation(packed []byte, id string, revision int) (chat.Conversation, error) {
+// UnpackConversation reads numbers of extra keys as json.Number, as the decoders made them.
+func (c Codec) UnpackConversation(packed []byte, id string, revision int) (chat.Conversation, error) {
 	var conv chat.Conversation
-	text, err := c.unpack(packed)
+	text, err := c.Unpack(packed)
 	if err != nil {
 		return conv, fmt.Errorf("stored conversation %s, revision %d: %w", id, revision, err)
 	}
@@ -75,13 +79,13 @@ func (c codec) unpackConversation(packed []byte, id string, revision int) (chat.
 	return conv, nil
 }
 
-// prints are the fingerprints of all hooks of a conversation, each with the revision that its hook was or repeated.
-type prints []byte
+// Prints are the fingerPrints of all hooks of a conversation, each with the revision that its hook was or repeated.
+type Prints []byte
 
 const printSize = 16 + 4
 
-// find returns the revision of the hook with fingerprint p.
-func (ps prints) find(p [16]byte) (revision int, ok bool) {
+// Find returns the revision of the hook with fingerprint p.
+func (ps Prints) Find(p [16]byte) (revision int, ok bool) {
 	for entry := range slices.Chunk(ps, printSize) {
 		if len(entry) == printSize && [16]byte(entry) == p {
 			return int(binary.BigEndian.Uint32(entry[16:])), true
@@ -90,11 +94,13 @@ func (ps prints) find(p [16]byte) (revision int, ok bool) {
 	return 0, false
 }
 
-func (ps prints) add(p [16]byte, revision int) prints {
+// Add returns ps with one more.
+func (ps Prints) Add(p [16]byte, revision int) Prints {
 	return binary.BigEndian.AppendUint32(append(ps, p[:]...), uint32(revision))
 }
 
-func packChain(chain []uint64) []byte {
+// PackChain makes bytes of the digests of messages.
+func PackChain(chain []uint64) []byte {
 	b := make([]byte, 0, 8*len(chain))
 	for _, digest := range chain {
 		b = binary.BigEndian.AppendUint64(b, digest)
@@ -102,7 +108,8 @@ func packChain(chain []uint64) []byte {
 	return b
 }
 
-func unpackChain(b []byte) []uint64 {
+// UnpackChain is the inverse of PackChain.
+func UnpackChain(b []byte) []uint64 {
 	chain := make([]uint64, len(b)/8)
 	for i := range chain {
 		chain[i] = binary.BigEndian.Uint64(b[8*i:])
@@ -110,22 +117,24 @@ func unpackChain(b []byte) []uint64 {
 	return chain
 }
 
-// micros is how a time is stored. The zero time is 0.
-func micros(t time.Time) int64 {
+// Micros is how a time is stored. The zero time is 0.
+func Micros(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMicro()
 }
 
-func fromMicros(us int64) time.Time {
+// FromMicros is the inverse of Micros, in UTC.
+func FromMicros(us int64) time.Time {
 	if us == 0 {
 		return time.Time{}
 	}
 	return time.UnixMicro(us).UTC()
 }
 
-func packReceipt(r connectors.Receipt) (string, error) {
+// PackReceipt makes JSON of a receipt, "" of none.
+func PackReceipt(r connectors.Receipt) (string, error) {
 	if r.IsZero() {
 		return "", nil
 	}
@@ -133,14 +142,16 @@ func packReceipt(r connectors.Receipt) (string, error) {
 	return string(b), err
 }
 
-func unpackReceipt(s string) (r connectors.Receipt, err error) {
+// UnpackReceipt is the inverse of PackReceipt.
+func UnpackReceipt(s string) (r connectors.Receipt, err error) {
 	if s != "" {
 		err = json.Unmarshal([]byte(s), &r)
 	}
 	return r, err
 }
 
-func packRoutes(routes []string) (string, error) {
+// PackRoutes makes a JSON list of names.
+func PackRoutes(routes []string) (string, error) {
 	if len(routes) == 0 {
 		return "[]", nil
 	}
@@ -148,7 +159,8 @@ func packRoutes(routes []string) (string, error) {
 	return string(b), err
 }
 
-func unpackRoutes(s string) (routes []string, err error) {
+// UnpackRoutes is the inverse of PackRoutes.
+func UnpackRoutes(s string) (routes []string, err error) {
 	if s == "[]" {
 		return nil, nil
 	}
@@ -173,4 +185,5 @@ func mergeReceipt(known, news connectors.Receipt) connectors.Receipt {
 	return known
 }
 
-var errNoBody = errors.New("its body is not in the ledger")
+// ErrNoBody means that the body of a conversation is not there.
+var ErrNoBody = errors.New("its body is not in the ledger")
