@@ -20,6 +20,10 @@ build: ## Build the static binary build/afterchat
 test: ## Run all tests with the race detector; needs only Go
 	go test -race -shuffle=on ./...
 
+.PHONY: property
+property: ## Render 100,000 random conversations with all examples, and with random configurations
+	go test -count=1 -timeout 20m ./config ./internal/pipeline -run '^TestPromise' -rapid.checks=5000
+
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v

@@ -184,12 +184,12 @@ func pieces() []string {
 func text() *rapid.Generator[string] {
 	piece := rapid.SampledFrom(pieces())
 	return rapid.Custom(func(t *rapid.T) string {
-		switch size := rapid.IntRange(0, 40).Draw(t, "size"); {
-		case size < 12:
+		switch size := rapid.IntRange(0, 400).Draw(t, "size"); {
+		case size < 120:
 			return ""
-		case size == 40:
+		case size == 400:
 			return chat.Clean(strings.Repeat(piece.Draw(t, "repeated"), rapid.IntRange(1, 5000).Draw(t, "times")))
-		case size > 36:
+		case size > 370:
 			return chat.Clean(rapid.String().Draw(t, "any text"))
 		}
 		return chat.Clean(strings.Join(rapid.SliceOfN(piece, 1, 4).Draw(t, "pieces"), ""))

@@ -85,6 +85,12 @@ func checkValue(f connectors.Field, v any, path string) error {
 		}
 		return checkKeys(f.Fields, f.Items, values, path+".")
 	default:
+		if raw, ok := v.(json.RawMessage); ok {
+			if len(raw) == 0 || raw[0] != '{' { // what cannot be encoded is null
+				return fmt.Errorf("%s: %.20q is no part of a conversation", path, raw)
+			}
+			return nil
+		}
 		if _, err := json.Marshal(v); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
