@@ -3,18 +3,47 @@
 package cmd
 
 import (
+	"context"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/internal/gateway"
 )
 
 type serveCommand struct{}
 
-// Run takes hooks and delivers until a signal.
+// Run takes hooks and delivers until a signal. SIGHUP reloads the configuration.
 func (serveCommand) Run(p *program) error {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP) // first, for without it the signal ends the process
+	defer signal.Stop(hangups)
 	cfg, err := p.load()
 	if err != nil {
 		return err
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
-	return gateway.New(cfg, gateway.Options{Version: Version(), Logger: logger(p.stderr, cfg.Log)}).Run(ctx)
+	var level slog.LevelVar
+	level.Set(logLevel(cfg.Log))
+	g := gateway.New(cfg, gateway.Options{
+		Version: Version(), Logger: leveledLogger(p.stderr, cfg.Log.Format, &level),
+		Load: func(context.Context) (*config.Config, error) {
+			return config.Load(p.commands.Config, p.known, config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
+		},
+		Applied: func(cfg *config.Config) { level.Set(logLevel(cfg.Log)) },
+	})
+	go func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				_ = g.Reload(ctx, "SIGHUP") // it is in the log
+			}
+		}
+	}()
+	return g.Run(ctx)
 }
