@@ -40,7 +40,7 @@ func (c explainCommand) Run(p *program) error {
 	answer.conversation(explained)
 	answer.routes(explained)
 	answer.targets(explained, cfg)
-	_, err = io.WriteString(p.stdout, answer.text.String())
+	_, err = io.WriteString(p.stdout, printable(answer.text.String()))
 	return err
 }
 

@@ -36,18 +36,23 @@ func upTo(most, n int) int {
 // oneLine is a text on one line, shortened.
 func (b bounds) oneLine(s string) string { return b.shorten(strings.Join(strings.Fields(s), " ")) }
 
-// shorten cuts a line and makes what a terminal would obey visible.
+// shorten cuts a line.
 func (b bounds) shorten(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return utf8.RuneError
-		}
-		return r
-	}, s)
 	if utf8.RuneCountInString(s) <= b.width {
 		return s
 	}
 	return string([]rune(s)[:b.width]) + "…"
+}
+
+// printable replaces what a terminal would obey: what visitors write is shown, never run.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		steers := unicode.IsControl(r) && r != '\n' && r != '\t'
+		if steers || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
+			return utf8.RuneError
+		}
+		return r
+	}, s)
 }
 
 // sheet writes values.

@@ -59,7 +59,7 @@ func TestSheet(t *testing.T) {
 				s.order = map[string]int{}
 			}
 			s.mapping(s.plain(test.value, "").(mapping), "", 0)
-			if diff := cmp.Diff(test.want, out.String()); diff != "" {
+			if diff := cmp.Diff(test.want, printable(out.String())); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
@@ -73,4 +73,24 @@ func TestShortDuration(t *testing.T) {
 			t.Errorf("%s: want %s, got %s", in, want, got)
 		}
 	}
+}
+
+// FuzzSheet shows any JSON object: nothing that a terminal would obey gets out.
+func FuzzSheet(f *testing.F) {
+	f.Add(`{"a": [{"b": [[1, {}]], "c": "x\ny"}], "d": "\u001b[2J", "": {"": []}}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		var fields map[string]any
+		if json.Unmarshal([]byte(text), &fields) != nil || fields == nil {
+			return
+		}
+		var out strings.Builder
+		s := sheet{text: &out, bounds: bounds{width: 20, lines: 2, items: 2}, order: map[string]int{}}
+		s.mapping(s.plain(json.RawMessage(text), "").(map[string]any), "", 0)
+		if strings.ContainsRune(printable(out.String()), '\x1b') {
+			t.Errorf("a terminal would obey this: %q", out.String())
+		}
+		if len(fields) > 0 && out.Len() == 0 {
+			t.Error("nothing is shown")
+		}
+	})
 }

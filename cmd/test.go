@@ -113,7 +113,7 @@ func (c testCommand) write(p *program, results []ran, failed int) error {
 		summary = fmt.Sprintf("%d of %s failed", failed, count(len(results), "test"))
 	}
 	_, _ = fmt.Fprintf(&out, "%s: %s\n", p.commands.Config, summary)
-	_, err := io.WriteString(p.stdout, out.String())
+	_, err := io.WriteString(p.stdout, printable(out.String()))
 	return err
 }
 
