@@ -49,11 +49,9 @@ func blocks(text string) []string {
 			block.WriteString(raw)
 		case markup.EndTagToken:
 			block.WriteString(raw)
-			if i := lastIndex(open, tag); i >= 0 {
-				open = open[:i]
-				if len(open) == 0 && !inline(tag) {
-					end()
-				}
+			var closed bool
+			if open, closed = without(open, tag); closed && len(open) == 0 && !inline(tag) {
+				end()
 			}
 		default:
 			block.WriteString(raw)
@@ -61,13 +59,14 @@ func blocks(text string) []string {
 	}
 }
 
-func lastIndex(list []string, item string) int {
-	for i := len(list) - 1; i >= 0; i-- {
-		if list[i] == item {
-			return i
+// without closes the innermost element of that name and what was left open in it. Without one it closes nothing.
+func without(open []string, tag string) (rest []string, closed bool) {
+	for i, name := range slices.Backward(open) {
+		if name == tag {
+			return open[:i], true
 		}
 	}
-	return -1
+	return open, false
 }
 
 // inline tells whether an element goes on within a line of text, so that it ends no block.

@@ -5,6 +5,7 @@ package zendesk
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -194,9 +195,7 @@ func customField(id string, value any) any {
 // ticket returns the properties of a new ticket, without requester and comments.
 func (c content) ticket(externalID string) map[string]any {
 	t, _ := c.changed(nil)
-	for name, v := range c.once {
-		t[name] = v
-	}
+	maps.Copy(t, c.once)
 	if len(c.tags) > 0 {
 		t["tags"] = c.tags
 	}

@@ -197,7 +197,7 @@ func TestValidate(t *testing.T) {
 			t.Parallel()
 			err := tt.settings.Validate()
 			var got []string
-			if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // errors.Join made it, and its parts are what is wanted
+			if joined, ok := err.(interface{ Unwrap() []error }); ok {
 				for _, e := range joined.Unwrap() {
 					if wrong, ok := errors.AsType[*connectors.SettingError](e); ok {
 						got = append(got, wrong.Key)

@@ -5,6 +5,7 @@ package zendesk
 import (
 	"context"
 	"html"
+	"maps"
 	"net/url"
 	"strings"
 )
@@ -23,9 +24,7 @@ func (p *push) imported(ctx context.Context, body map[string]any) error {
 	if requester != 0 {
 		body["requester_id"] = requester
 	}
-	for name, at := range p.content.times {
-		body[name] = at
-	}
+	maps.Copy(body, p.content.times)
 	comments := []any{}
 	for _, m := range p.content.messages {
 		comments = append(comments, p.messageComments(m, requester)...)

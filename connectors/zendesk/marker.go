@@ -47,7 +47,7 @@ func (s state) fresh(c content) (fresh []string, changed bool) {
 func digest(parts ...string) string {
 	h := sha256.New()
 	for _, part := range parts {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+		h.Write([]byte(strconv.Itoa(len(part)) + ":" + part)) // never fails
 	}
 	return hex.EncodeToString(h.Sum(nil))[:16]
 }

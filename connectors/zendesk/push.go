@@ -160,9 +160,7 @@ func (p *push) post(ctx context.Context, path, key, externalID string, body map[
 		err = &connectors.Error{Uncertain: true, Err: fmt.Errorf("POST %s: the answer names no ticket", path), Hint: "check the address"}
 	}
 	if err != nil {
-		said, ok := refusal(err)
-		e := connectors.Classify(err)
-		if !(e.Status == http.StatusConflict && e.Uncertain) && (!ok || said.name != idempotencyMismatch) {
+		if !mayBeThere(err) {
 			return err
 		}
 		if found, lookErr := p.look(ctx, externalID); lookErr != nil || !found {
@@ -173,6 +171,15 @@ func (p *push) post(ctx context.Context, path, key, externalID string, body map[
 	p.hold(made.Ticket.ID)
 	p.done()
 	return nil
+}
+
+// mayBeThere tells whether a refusal to create means that the ticket may be there already.
+func mayBeThere(err error) bool {
+	if said, ok := refusal(err); ok && said.name == idempotencyMismatch {
+		return true
+	}
+	e := connectors.Classify(err)
+	return e.Status == http.StatusConflict && e.Uncertain
 }
 
 // requester sets who asked: the visitor, else the configured one, else nobody, which makes it the user of the

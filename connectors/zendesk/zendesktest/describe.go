@@ -4,6 +4,7 @@ package zendesktest
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -118,9 +119,7 @@ func with(base, more props, without ...string) props {
 			out[name] = check
 		}
 	}
-	for name, check := range more {
-		out[name] = check
-	}
+	maps.Copy(out, more)
 	return out
 }
 

@@ -5,6 +5,7 @@ package zendesktest
 import (
 	"bytes"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -141,9 +142,7 @@ type made func(r *http.Request) *http.Response
 func answer(status int, header http.Header, body string) made {
 	return func(r *http.Request) *http.Response {
 		rec := httptest.NewRecorder()
-		for name, values := range header {
-			rec.Header()[name] = values
-		}
+		maps.Copy(rec.Header(), header)
 		rec.WriteHeader(status)
 		_, _ = rec.WriteString(body)
 		a := rec.Result()

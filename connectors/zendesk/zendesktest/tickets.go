@@ -5,6 +5,7 @@ package zendesktest
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -35,9 +36,7 @@ func shown(t *Ticket) map[string]any {
 		"id": t.ID, "external_id": t.ExternalID, "status": t.Status, "tags": t.Tags, "requester_id": t.Requester,
 		"created_at": t.CreatedAt.UTC().Format(time.RFC3339Nano),
 	}
-	for name, v := range t.Values {
-		out[name] = v
-	}
+	maps.Copy(out, t.Values)
 	return out
 }
 
@@ -121,9 +120,7 @@ func (a *Account) apply(t *Ticket, values map[string]any) {
 			// An update changes the fields that it names.
 			custom, _ := t.Values[name].(map[string]any)
 			merged := map[string]any{}
-			for id, value := range custom {
-				merged[id] = value
-			}
+			maps.Copy(merged, custom)
 			list, _ := v.([]any)
 			for _, item := range list {
 				field, _ := item.(map[string]any)
