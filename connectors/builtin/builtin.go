@@ -7,6 +7,7 @@ import (
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/connectors/file"
 	"github.com/afterchat/afterchat/connectors/http"
+	"github.com/afterchat/afterchat/connectors/zendesk"
 )
 
 // Types returns the types that ship, sorted by name. The slice is the caller's: a custom build appends its own types.
@@ -14,5 +15,6 @@ func Types() []connectors.Type {
 	return []connectors.Type{
 		file.Type(),
 		http.Type(),
+		zendesk.Type(),
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -221,9 +222,7 @@ func TestRevision(t *testing.T) {
 			name: "nothing new",
 			change: func(f map[string]any) {
 				clear(f)
-				for k, v := range fields(1, 1) {
-					f[k] = v
-				}
+				maps.Copy(f, fields(1, 1))
 			},
 			comments: 1,
 		},
