@@ -28,7 +28,13 @@ func TestConfigurationsInTheDocumentationLoad(t *testing.T) {
 			}
 			return "0123456789abcdef0123", true
 		},
-		ReadFile: func(string) ([]byte, error) { return []byte("0123456789abcdef0123"), nil },
+		ReadFile: func(path string) ([]byte, error) {
+			if filepath.Ext(path) == ".yaml" { // included
+				return []byte("x-part: 1\n"), nil
+			}
+			return []byte("0123456789abcdef0123"), nil
+		},
+		Glob: func(pattern string) ([]string, error) { return []string{strings.ReplaceAll(pattern, "*", "a") + ".yaml"}, nil },
 	}
 	known := config.Known{Targets: builtin.Types(), Sources: gateway.SourceTypes()}
 	loaded := 0

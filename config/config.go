@@ -18,9 +18,14 @@ const Version = 1
 
 // Config is a loaded configuration file: every default filled in, every reference checked.
 type Config struct {
-	Path   string   // of the file
-	Folder string   // of the file; relative paths in it start here
-	Files  []string // that file("…") read, as seen from the working directory; a change of one is a change of this
+	Path   string // of the file, or of the folder of files
+	Folder string // of the file; relative paths in the configuration start here
+	// Files are those that were read beside Path, included ones and those of file("…"), as seen from the working
+	// directory. A change of one is a change of this.
+	Files []string
+	// Patterns, for filepath.Glob, are the folders and patterns that were included: a change of what they match is one,
+	// too.
+	Patterns []string
 
 	Server     Server
 	Admin      Admin
@@ -180,6 +185,7 @@ type SourceType struct {
 type Environment struct {
 	LookupEnv func(name string) (string, bool)
 	ReadFile  func(path string) ([]byte, error)
+	Glob      func(pattern string) ([]string, error) // as filepath.Glob, for include
 }
 
 // Defaults returns a configuration without sources and targets.

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	_ "time/tzdata"
@@ -78,8 +79,17 @@ func deskType() connectors.Type {
 	})
 }
 
-// known is what the tests are built with: the types that ship, and a help desk.
+// known is what the tests are built with: two types that ship, and a help desk. Messages list them.
 func known() config.Known {
+	k := shipped()
+	k.Targets = slices.DeleteFunc(k.Targets, func(t connectors.Type) bool {
+		return !slices.Contains([]string{"desk", "file", "http"}, t.Name())
+	})
+	return k
+}
+
+// shipped are all types that ship, and the help desk.
+func shipped() config.Known {
 	return config.Known{
 		Targets: append(builtin.Types(), deskType()),
 		Sources: []config.SourceType{
@@ -135,12 +145,18 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
+// examples are the files that load: those of testdata/good and those that users start from.
+func examples(t *testing.T) []string {
+	t.Helper()
+	return slices.Concat(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml"), files(t, "examples/*/afterchat.yaml"))
+}
+
 func TestGoodFilesLoad(t *testing.T) {
 	t.Parallel()
-	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
+	for _, name := range examples(t) {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()
-			c, err := config.Load(name, known(), environment())
+			c, err := config.Load(name, shipped(), environment())
 			if err != nil {
 				t.Fatal(err)
 			}

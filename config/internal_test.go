@@ -213,6 +213,8 @@ func TestReferenceIsFresh(t *testing.T) {
 			r.value = "required"
 		case "routes", "tests":
 			r.kind = "list"
+		case "include":
+			r.kind = "list: text"
 		}
 		top = append(top, r)
 	}

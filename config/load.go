@@ -16,9 +16,16 @@ import (
 	"github.com/afterchat/afterchat/internal/rule"
 )
 
-// Load reads the configuration file at path. A file that can be read but has mistakes is an error of type Problems,
-// which holds all of them.
+// Load reads the configuration at path: a file, with those that it includes, or a folder, whose YAML files together are
+// the configuration. What can be read but has mistakes is an error of type Problems, which holds all of them.
 func Load(path string, known Known, env Environment) (*Config, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	if info.IsDir() {
+		return loadFolder(path, known, env)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
@@ -35,32 +42,73 @@ func Load(path string, known Known, env Environment) (*Config, error) {
 // problems show it. A field of env that is nil stands for the process's own environment or the real files. The error is
 // of type Problems.
 func Parse(name string, text []byte, known Known, env Environment) (*Config, error) {
+	l := newLoader(name, filepath.Dir(name), known, env)
+	l.file = newFile(name, text)
+	if root := l.topLevel(); root != nil && l.version(root, true) {
+		l.root = root
+		l.includes(root, filepath.Clean(name), nil)
+		l.document()
+	}
+	return l.result()
+}
+
+// loadFolder reads all YAML files of a folder as one configuration.
+func loadFolder(path string, known Known, env Environment) (*Config, error) {
+	l := newLoader(path, path, known, env)
+	names, err := l.yamlFiles(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	for _, name := range names {
+		text, err := l.env.ReadFile(name)
+		if err != nil {
+			return nil, fmt.Errorf("configuration: %w", err)
+		}
+		l.took(name, span{})
+		l.append(name, text, nil)
+	}
+	if l.root != nil && l.version(l.root, true) {
+		l.document()
+	}
+	return l.result()
+}
+
+func newLoader(path, folder string, known Known, env Environment) *loader {
 	if env.LookupEnv == nil {
 		env.LookupEnv = os.LookupEnv
 	}
 	if env.ReadFile == nil {
 		env.ReadFile = os.ReadFile
 	}
-	made := Defaults()
-	made.Path, made.Folder = name, filepath.Dir(name)
-	r := &report{file: newFile(name, text)}
-	l := &loader{known: known, env: env, config: &made}
-	l.decoder = &decoder{report: r, expanded: map[*node]bool{}, settings: rule.Settings{Env: env.LookupEnv, File: l.readFile}}
-	l.document(text)
-	if len(r.found) > 0 {
-		return nil, r.list(l.masks)
+	if env.Glob == nil {
+		env.Glob = filepath.Glob
 	}
-	return &made, nil
+	made := Defaults()
+	made.Path, made.Folder = path, folder
+	l := &loader{known: known, env: env, config: &made, taken: map[string]span{}}
+	l.decoder = &decoder{report: &report{}, expanded: map[*node]bool{}, settings: rule.Settings{Env: env.LookupEnv, File: l.readFile}}
+	l.builder = &builder{report: l.report, open: map[*yaml.Node]bool{}}
+	return l
+}
+
+func (l *loader) result() (*Config, error) {
+	if len(l.found) > 0 {
+		return nil, l.list(l.masks)
+	}
+	return l.config, nil
 }
 
 // loader fills one Config.
 type loader struct {
 	*decoder
-	known  Known
-	env    Environment
-	config *Config
-	root   *node
-	broken map[string]bool // targets with mistakes of their own: what routes say of them is not checked
+	builder *builder
+	known   Known
+	env     Environment
+	config  *Config
+	root    *node
+	taken   map[string]span // files that were read, and where they were included
+	unread  bool            // a file could not be read or put together with the others
+	broken  map[string]bool // targets with mistakes of their own: what routes say of them is not checked
 }
 
 // readFile is file("…"): relative to the configuration's folder, without one trailing line feed. Its errors do not
@@ -101,6 +149,7 @@ func sections() []section {
 	}
 	return []section{
 		{"version", "version of this format, always 1", nil},
+		{"include", "files, folders and patterns of files that are part of the configuration, relative to this file", nil},
 		plain("server", "the public listener, for hooks only", func(c *Config) any { return &c.Server }),
 		plain("admin", "the listener for metrics and health", func(c *Config) any { return &c.Admin }),
 		plain("ledger", "where conversations and deliveries are kept", func(c *Config) any { return &c.Ledger }),
@@ -115,21 +164,27 @@ func sections() []section {
 	}
 }
 
-// document reads the only YAML document of the text.
-func (l *loader) document(text []byte) {
-	root := l.parse(text)
-	if root == nil {
-		return
+// topLevel reads the only YAML document of the current file, nil after a problem that leaves nothing to look at.
+func (l *loader) topLevel() *node {
+	parsed := l.parse()
+	if parsed == nil {
+		return nil
 	}
-	b := &builder{report: l.report, open: map[*yaml.Node]bool{}}
-	if l.root = b.build(root, 0); l.root == nil || b.over {
-		return
+	root := l.builder.build(parsed, 0)
+	if root == nil || l.builder.over {
+		return nil
 	}
-	if l.root.kind != mappingKind {
-		l.add(l.root.at, "start with version: 1", "a configuration is a mapping, but this is %s", l.root.kind)
-		return
+	if root.kind != mappingKind {
+		l.add(root.at, "start with version: 1", "a configuration is a mapping, but this is %s", root.kind)
+		return nil
 	}
-	if !l.version() {
+	return root
+}
+
+// document reads the whole configuration. Where a part of it is not known, the rest is not looked at: it would seem to
+// lack what stands there.
+func (l *loader) document() {
+	if l.unread {
 		return
 	}
 	var known []string
@@ -151,10 +206,12 @@ func (l *loader) document(text []byte) {
 }
 
 // version is looked at before anything else, so that a file of another version is one problem and not forty.
-func (l *loader) version() bool {
-	e, ok := l.root.get("version")
+func (l *loader) version(root *node, needed bool) bool {
+	e, ok := root.get("version")
 	if !ok {
-		l.add(l.root.at, fmt.Sprintf("version: %d", Version), "the file does not say which version of the format it has")
+		if needed {
+			l.add(root.at, fmt.Sprintf("version: %d", Version), "the file does not say which version of the format it has")
+		}
 		return true
 	}
 	if e.value.kind != scalarKind || e.value.text != fmt.Sprint(Version) {

@@ -279,8 +279,8 @@ func TestLanguagesAreThoseOfTranscripts(t *testing.T) {
 
 func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
 	t.Parallel()
-	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
-		c, err := config.Load(name, known(), environment())
+	for _, name := range examples(t) {
+		c, err := config.Load(name, shipped(), environment())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -301,7 +301,7 @@ func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
 			line = strings.ReplaceAll(line, "'"+secret.Mask+"'", stand)
 			text.WriteString(strings.ReplaceAll(line, secret.Mask, stand))
 		}
-		again, err := config.Parse(name, []byte(text.String()), known(), environment())
+		again, err := config.Parse(name, []byte(text.String()), shipped(), environment())
 		if err != nil {
 			t.Errorf("%s does not load again: %v\n%s", name, err, text.String())
 			continue
@@ -350,9 +350,9 @@ func jsonKeys(v any) any {
 	return v
 }
 
-func schema(t *testing.T) *jsonschema.Resolved {
+func schema(t *testing.T, known config.Known) *jsonschema.Resolved {
 	t.Helper()
-	text, err := config.Schema(known())
+	text, err := config.Schema(known)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -369,8 +369,8 @@ func schema(t *testing.T) *jsonschema.Resolved {
 
 func TestGoodFilesFitTheSchema(t *testing.T) {
 	t.Parallel()
-	r := schema(t)
-	for _, name := range append(files(t, "testdata/good/*.yaml"), files(t, "examples/*.yaml")...) {
+	r := schema(t, shipped())
+	for _, name := range examples(t) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -385,10 +385,37 @@ func TestGoodFilesFitTheSchema(t *testing.T) {
 	}
 }
 
+// TestIncludedFilesFitTheSchema: a part of a configuration fits all of the schema but what the whole must have.
+func TestIncludedFilesFitTheSchema(t *testing.T) {
+	t.Parallel()
+	text, err := config.Schema(known())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s jsonschema.Schema
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	s.Required, s.AnyOf = nil, nil
+	r, err := s.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(files(t, "examples/split/*.yaml"), files(t, "examples/split/*/*.yaml")...) {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v, ok := instance(t, text); !ok || r.Validate(v) != nil {
+			t.Errorf("%s: %v", name, r.Validate(v))
+		}
+	}
+}
+
 // TestBadFilesAndTheSchema keeps a list of the bad files that only check can find; all others an editor shows too.
 func TestBadFilesAndTheSchema(t *testing.T) {
 	t.Parallel()
-	r := schema(t)
+	r := schema(t, known())
 	var passed []string
 	for _, name := range files(t, "testdata/bad/*.yaml") {
 		text, err := os.ReadFile(name)
@@ -436,7 +463,7 @@ func TestDescribeIsGolden(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "examples/*.yaml"} {
+	for _, pattern := range []string{"testdata/good/*.yaml", "testdata/bad/*.yaml", "testdata/include/*/*.yaml", "examples/*.yaml"} {
 		names, err := filepath.Glob(pattern)
 		if err != nil {
 			f.Fatal(err)
@@ -450,7 +477,13 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	env := environment()
-	env.ReadFile = func(string) ([]byte, error) { return []byte("file-canary-0123456789"), nil }
+	env.ReadFile = func(path string) ([]byte, error) {
+		if filepath.Ext(path) == ".yaml" { // included: what stands in it may be shown
+			return []byte(smallest), nil
+		}
+		return []byte("file-canary-0123456789"), nil
+	}
+	env.Glob = func(pattern string) ([]string, error) { return []string{pattern + ".yaml", "b.yaml"}, nil }
 	f.Fuzz(func(t *testing.T, text []byte) {
 		c, err := config.Parse("a.yaml", text, known(), env)
 		if (c == nil) == (err == nil) {
@@ -480,6 +513,16 @@ func TestReadmeBlocksLoad(t *testing.T) {
 	}
 	env := environment()
 	env.LookupEnv = func(name string) (string, bool) { return "canary-0123456789", name != "BRAND" }
+	env.Glob = func(pattern string) ([]string, error) {
+		return []string{strings.ReplaceAll(pattern, "*", "a") + ".yaml"}, nil
+	}
+	read := env.ReadFile
+	env.ReadFile = func(path string) ([]byte, error) {
+		if filepath.Ext(path) == ".yaml" {
+			return []byte("x-part: 1\n"), nil
+		}
+		return read(path)
+	}
 	rest := []struct{ key, text string }{
 		{"version:", "version: 1\n"},
 		{"sources:", "sources: {shop: {type: smartsupp, secret: '${env.SHOP_SECRET}'}}\n"},

@@ -5,18 +5,26 @@ package config
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
 
-// file is the text of a configuration, without a byte order mark.
+// file is the text of a configuration: of all its files, one after the other, each without a byte order mark. An offset
+// into it names a place in one of them. The last one is the file that is being read.
 type file struct {
-	name  string
 	text  string
-	lines []int // offsets of line starts as YAML counts lines
+	parts []part
+	lines []int // offsets of line starts as YAML counts lines, of the last part
 	last  place // where offset looked last: it is mostly asked for places in order
+}
+
+// part is one file.
+type part struct {
+	name string
+	from int // where it starts in the whole text
 }
 
 // place is a position as YAML counts and its offset.
@@ -26,8 +34,21 @@ type place struct{ line, column, at int }
 type span struct{ from, to int }
 
 func newFile(name string, text []byte) *file {
-	f := &file{name: name, text: string(bytes.TrimPrefix(text, []byte("\ufeff"))), lines: []int{0}}
-	for i := 0; i < len(f.text); {
+	f := &file{}
+	f.append(name, text)
+	return f
+}
+
+// append adds a file, which is the one that is being read from now on. A line feed stands between two files, so that
+// the end of one is not the beginning of the other.
+func (f *file) append(name string, text []byte) {
+	if len(f.parts) > 0 {
+		f.text += "\n"
+	}
+	f.parts = append(f.parts, part{name, len(f.text)})
+	f.lines, f.last = []int{len(f.text)}, place{}
+	f.text += string(bytes.TrimPrefix(text, []byte("\ufeff")))
+	for i := f.start(); i < len(f.text); {
 		n := breakAt(f.text, i)
 		if n == 0 {
 			i++
@@ -36,7 +57,26 @@ func newFile(name string, text []byte) *file {
 		i += n
 		f.lines = append(f.lines, i)
 	}
-	return f
+}
+
+// start is where the file that is being read starts, current its text, and top its first character.
+func (f *file) start() int      { return f.parts[len(f.parts)-1].from }
+func (f *file) current() string { return f.text[f.start():] }
+func (f *file) top() span       { return span{f.start(), f.start() + 1} }
+
+// partAt returns the file that an offset is in.
+func (f *file) partAt(at int) part {
+	i := len(f.parts) - 1
+	for i > 0 && f.parts[i].from > at {
+		i--
+	}
+	return f.parts[i]
+}
+
+// where writes a place as messages do: file:line:col.
+func (f *file) where(s span) string {
+	line, column, _ := f.position(s)
+	return fmt.Sprintf("%s:%d:%d", f.partAt(s.from).name, line, column)
 }
 
 // breakAt returns the length of the line break at i, 0 if there is none. YAML 1.1 knows five of them, see
@@ -92,7 +132,7 @@ func (f *file) bounds(at int) span {
 func (f *file) position(s span) (line, column, width int) {
 	at := min(max(s.from, 0), len(f.text))
 	b := f.bounds(at)
-	line = 1 + strings.Count(f.text[:b.from], "\n")
+	line = 1 + strings.Count(f.text[min(f.partAt(at).from, b.from):b.from], "\n")
 	column = 1 + utf8.RuneCountInString(f.text[b.from:at])
 	width = 1
 	if to := min(s.to, b.to); to > at {

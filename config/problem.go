@@ -154,7 +154,7 @@ func (r *report) list(m masks) Problems {
 		line, column, width := r.file.position(f.span)
 		source, caret, width := m.line(r.file, f.span.from, width)
 		out = append(out, Problem{
-			File: r.file.name, Line: line, Column: column, Width: width,
+			File: r.file.partAt(f.span.from).name, Line: line, Column: column, Width: width,
 			Text: m.text(f.text), Hint: m.text(f.hint), Source: source, caret: caret,
 		})
 	}

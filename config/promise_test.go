@@ -117,6 +117,7 @@ func promisedExamples(t *testing.T) []*promised {
 	}
 	known := Known{Targets: builtin.Types(), Sources: []SourceType{{Name: "proprofs", NeedsTimeZone: true}, {Name: "smartsupp"}}}
 	names, err := filepath.Glob("examples/*.yaml")
+	names = append(names, "examples/split/afterchat.yaml")
 	if err != nil || len(names) == 0 {
 		t.Fatal("no examples", err)
 	}

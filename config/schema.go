@@ -26,7 +26,10 @@ const (
 func Schema(known Known) ([]byte, error) {
 	root := &jsonschema.Schema{
 		Schema: "https://json-schema.org/draft/2020-12/schema", Title: "afterchat configuration", Type: "object",
-		Required: []string{"version", "sources", "targets"}, AdditionalProperties: never(),
+		Required: []string{"version"}, AdditionalProperties: never(),
+		AnyOf: []*jsonschema.Schema{
+			{Required: []string{"sources", "targets"}}, {Required: []string{"include"}}, // what is missing may be in there
+		},
 		Properties:        map[string]*jsonschema.Schema{},
 		PatternProperties: map[string]*jsonschema.Schema{"^x-": {Description: "not read; a place for anchors"}},
 		Defs:              map[string]*jsonschema.Schema{},
@@ -48,6 +51,9 @@ func Schema(known Known) ([]byte, error) {
 	}
 	version := any(Version)
 	root.Properties["version"].Const = &version
+	root.Properties["include"].AnyOf = []*jsonschema.Schema{
+		text(), {Type: "array", Items: text(), MinItems: new(1)},
+	}
 	named(root.Properties["sources"], sourceSchema(known))
 	target, err := targetSchema(known, root.Defs)
 	if err != nil {

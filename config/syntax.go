@@ -3,7 +3,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"regexp"
@@ -15,26 +14,27 @@ import (
 )
 
 // parse returns the root of the only document in text, nil after a problem.
-func (l *loader) parse(text []byte) (root *yaml.Node) {
+func (l *loader) parse() (root *yaml.Node) {
 	defer func() {
 		if r := recover(); r != nil {
 			root = nil
-			l.add(span{0, 1}, "", "the YAML parser gave up on this file: %v", r)
+			l.add(l.file.top(), "", "the YAML parser gave up on this file: %v", r)
 		}
 	}()
-	if len(text) > maxBytes {
-		l.add(span{0, 1}, "", "the file is larger than %d MiB", maxBytes>>20)
+	if len(l.file.current()) > maxBytes {
+		l.add(l.file.top(), "", "the file is larger than %d MiB", maxBytes>>20)
 		return nil
 	}
-	if at, ok := invalid(l.file.text); ok {
+	if at, ok := invalid(l.file.current()); ok {
+		at += l.file.start()
 		l.add(span{at, at + 1}, "save the file as UTF-8", "this is no UTF-8 text")
 		return nil
 	}
-	decoder := yaml.NewDecoder(bytes.NewReader([]byte(l.file.text)))
+	decoder := yaml.NewDecoder(strings.NewReader(l.file.current()))
 	var document, second yaml.Node
 	err := decoder.Decode(&document)
 	if errors.Is(err, io.EOF) || (err == nil && len(document.Content) == 0) {
-		l.add(span{0, 1}, "start with version: 1", "the file is empty")
+		l.add(l.file.top(), "start with version: 1", "the file is empty")
 		return nil
 	}
 	if err != nil {
@@ -51,7 +51,7 @@ func (l *loader) parse(text []byte) (root *yaml.Node) {
 		l.add(span{at, at + 3}, "afterchat reads one document; split the file or remove the line ---", "a second document starts here")
 	}
 	if root = document.Content[0]; root.Kind == yaml.ScalarNode && root.Tag == "!!null" {
-		l.add(span{0, 1}, "start with version: 1", "the file is empty")
+		l.add(l.file.top(), "start with version: 1", "the file is empty")
 		return nil
 	}
 	return root
@@ -126,7 +126,7 @@ var complaint = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 func (l *loader) syntax(err error) {
 	m := complaint.FindStringSubmatch(err.Error())
 	if m == nil {
-		l.add(span{0, 1}, "", "%s", err)
+		l.add(l.file.top(), "", "%s", err)
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
@@ -136,12 +136,14 @@ func (l *loader) syntax(err error) {
 	}
 	if name, ok := strings.CutPrefix(text, "unknown anchor '"); ok {
 		name, _, _ = strings.Cut(name, "'")
-		if at := strings.Index(l.file.text, "*"+name); at >= 0 {
+		if at := strings.Index(l.file.current(), "*"+name); at >= 0 {
+			at += l.file.start()
 			l.add(span{at, at + 1 + len(name)}, "an anchor is defined with & before it is used with *", "unknown anchor %q", name)
 			return
 		}
 	}
-	if at, ok := control(l.file.text); ok && strings.Contains(text, "control character") {
+	if at, ok := control(l.file.current()); ok && strings.Contains(text, "control character") {
+		at += l.file.start()
 		l.add(span{at, at + 1}, "", "a control character, which YAML does not allow")
 		return
 	}
