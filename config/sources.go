@@ -127,7 +127,8 @@ func (l *loader) sourceSecret(e entry, s Source) {
 	}
 }
 
-// names checks that no earlier name is one of today or of another entry.
+// names checks that no earlier name is that of another entry, of today or earlier. A name may come back: was: [help, desk]
+// of help says that it was called desk in between.
 func (l *loader) names(n *node, what string) {
 	taken := map[string]string{}
 	for _, e := range n.entries {
@@ -142,7 +143,7 @@ func (l *loader) names(n *node, what string) {
 			if old.kind != scalarKind || old.isNull() {
 				continue
 			}
-			if other, clash := taken[old.text]; clash {
+			if other, clash := taken[old.text]; clash && other != e.key.text {
 				l.add(old.at, "an earlier name can belong to one entry only", "%q is a name of the %s %q", old.shown(), what, other)
 			}
 			taken[old.text] = e.key.text

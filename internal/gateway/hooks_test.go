@@ -98,29 +98,45 @@ func (d *desk) RoundTrip(r *http.Request) (*http.Response, error) {
 type running struct {
 	*Gateway
 	addresses Addresses
-	log       *bytes.Buffer
+	log       *lockedBuffer
 	stop      func() error
 }
 
 func startGateway(t testing.TB, text string, transport http.RoundTripper) *running {
 	t.Helper()
-	folder := t.TempDir()
-	path := filepath.Join(folder, "afterchat.yaml")
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	writeFile(t, path, text)
+	return startFrom(t, path, transport, nil)
+}
+
+func writeFile(t testing.TB, path, text string) {
+	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := config.Load(path, config.Known{Targets: builtin.Types(), Sources: SourceTypes()}, config.Environment{
-		LookupEnv: func(name string) (string, bool) { return hookSecret, name == "SECRET" }, ReadFile: os.ReadFile,
-	})
+}
+
+// startFrom starts a gateway with the configuration at path; change may change it before.
+func startFrom(t testing.TB, path string, transport http.RoundTripper, change func(*Gateway)) *running {
+	t.Helper()
+	load := func(context.Context) (*config.Config, error) {
+		return config.Load(path, config.Known{Targets: builtin.Types(), Sources: SourceTypes()}, config.Environment{
+			LookupEnv: func(name string) (string, bool) { return hookSecret, name == "SECRET" }, ReadFile: os.ReadFile,
+		})
+	}
+	cfg, err := load(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &running{log: &bytes.Buffer{}}
+	r := &running{log: &lockedBuffer{}}
 	started, ended := make(chan Addresses, 1), make(chan error, 1)
 	r.Gateway = New(cfg, Options{
-		Version: "test", Transport: transport, Started: func(a Addresses) { started <- a },
-		Logger: slog.New(slog.NewTextHandler(&lockedBuffer{to: r.log}, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Version: "test", Transport: transport, Load: load, Started: func(a Addresses) { started <- a },
+		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
+	if change != nil {
+		change(r.Gateway)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { ended <- r.Run(ctx) }()
 	r.stop = sync.OnceValue(func() error { cancel(); return <-ended })
@@ -136,7 +152,13 @@ func startGateway(t testing.TB, text string, transport http.RoundTripper) *runni
 
 type lockedBuffer struct {
 	mu sync.Mutex
-	to *bytes.Buffer
+	to bytes.Buffer
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.to.String()
 }
 
 func (b *lockedBuffer) Write(p []byte) (int, error) {

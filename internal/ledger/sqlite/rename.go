@@ -64,7 +64,7 @@ func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
 		return err
 	}
 	for _, target := range now.targets {
-		if err := l.movePending(ctx, target); err != nil {
+		if err := l.movePending(ctx, now, target); err != nil {
 			return err
 		}
 	}
@@ -72,36 +72,36 @@ func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
 }
 
 // movePending renames the pending deliveries, page by page. What has been moved is not found again.
-func (l *Ledger) movePending(ctx context.Context, target ledger.Rename) error {
+func (l *Ledger) movePending(ctx context.Context, now *names, target ledger.Rename) error {
 	for {
 		// The state is a literal so that the partial index answers.
 		numbers, err := l.numbers(ctx, `SELECT conversation FROM delivery WHERE target = ? AND state = 0 LIMIT ?`, target.Old, renameBatch)
 		if err != nil || len(numbers) == 0 {
 			return err
 		}
-		if err := l.movePage(ctx, target, numbers); err != nil {
+		if err := l.movePage(ctx, now, target, numbers); err != nil {
 			return err
 		}
 	}
 }
 
 // moveFinished renames all deliveries in one walk through the table.
-func (l *Ledger) moveFinished(ctx context.Context, target ledger.Rename) error {
+func (l *Ledger) moveFinished(ctx context.Context, now *names, target ledger.Rename) error {
 	for after := int64(0); ; {
 		numbers, err := l.numbers(ctx, `SELECT conversation FROM delivery WHERE target = ? AND conversation > ? ORDER BY conversation LIMIT ?`,
 			target.Old, after, renameBatch)
 		if err != nil || len(numbers) == 0 {
 			return err
 		}
-		if err := l.movePage(ctx, target, numbers); err != nil {
+		if err := l.movePage(ctx, now, target, numbers); err != nil {
 			return err
 		}
 		after = numbers[len(numbers)-1]
 	}
 }
 
-func (l *Ledger) movePage(ctx context.Context, target ledger.Rename, numbers []int64) error {
-	return l.write(ctx, func(t *tx) error {
+func (l *Ledger) movePage(ctx context.Context, now *names, target ledger.Rename, numbers []int64) error {
+	return l.writeUnder(ctx, now, func(t *tx) error {
 		for _, number := range numbers {
 			if err := t.moveDelivery(number, target); err != nil {
 				return err
@@ -167,10 +167,13 @@ func (l *Ledger) finishRename(ctx context.Context) (more bool, _ error) {
 			continue // what is there is counted
 		}
 		if err == nil {
-			err = l.moveFinished(ctx, target)
+			err = l.moveFinished(ctx, now, target)
 		}
 		if err == nil {
-			err = l.write(ctx, func(t *tx) error { return t.moveCounters(target) })
+			err = l.writeUnder(ctx, now, func(t *tx) error { return t.moveCounters(target) })
+		}
+		if errors.Is(err, errRenamedAgain) {
+			return true, nil
 		}
 		if err != nil {
 			return false, err
@@ -178,6 +181,19 @@ func (l *Ledger) finishRename(ctx context.Context) (more bool, _ error) {
 	}
 	l.names.CompareAndSwap(now, &names{targets: now.targets})
 	return false, nil
+}
+
+// errRenamedAgain means that other names are in force: what was old may be new.
+var errRenamedAgain = errors.New("names have changed again")
+
+// writeUnder is write that does nothing and returns errRenamedAgain unless the names in force are still now.
+func (l *Ledger) writeUnder(ctx context.Context, now *names, do func(*tx) error) error {
+	return l.write(ctx, func(t *tx) error {
+		if l.names.Load() != now {
+			return errRenamedAgain
+		}
+		return do(t)
+	})
 }
 
 // numbers reads the numbers of conversations from a reader.
