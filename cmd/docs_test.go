@@ -34,7 +34,9 @@ func TestConfigurationsInTheDocumentationLoad(t *testing.T) {
 			}
 			return []byte("0123456789abcdef0123"), nil
 		},
-		Glob: func(pattern string) ([]string, error) { return []string{strings.ReplaceAll(pattern, "*", "a") + ".yaml"}, nil },
+		Glob: func(pattern string) ([]string, error) {
+			return []string{strings.ReplaceAll(pattern, "*", "a") + ".yaml"}, nil
+		},
 	}
 	known := config.Known{Targets: builtin.Types(), Sources: gateway.SourceTypes()}
 	loaded := 0

@@ -225,12 +225,11 @@ type wire struct {
 	to      string
 	lose    func(kind string, nth int) bool // tells whether the nth answer to a kind of request is lost
 
-	mu       sync.Mutex
-	count    map[string]int // requests by kind
-	lost     map[string]int // answers by kind
-	inFlight int
-	watch    func(kind, moment string) bool // true ends the watch
-	seen     chan struct{}                  // closed when the watch has ended
+	mu    sync.Mutex
+	count map[string]int                 // requests by kind
+	lost  map[string]int                 // answers by kind
+	watch func(kind, moment string) bool // true ends the watch
+	seen  chan struct{}                  // closed when the watch has ended
 }
 
 // newWire opens one to the help desk.
@@ -257,10 +256,9 @@ func (w *wire) await(kind, moment string) <-chan struct{} {
 }
 
 // at notes that a request is at a moment, and counts how many of its kind have been there.
-func (w *wire) at(kind, moment string, inFlight int) (nth int) {
+func (w *wire) at(kind, moment string) (nth int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.inFlight += inFlight
 	if moment == arrived {
 		w.count[kind]++
 	}
@@ -269,19 +267,6 @@ func (w *wire) at(kind, moment string, inFlight int) (nth int) {
 		w.watch = nil
 	}
 	return w.count[kind]
-}
-
-// quiet waits until the help desk has answered everything that has arrived.
-func (w *wire) quiet(t *testing.T) {
-	t.Helper()
-	eventually(t, 60*time.Second, func() error {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.inFlight > 0 {
-			return fmt.Errorf("the help desk has not answered %d requests", w.inFlight)
-		}
-		return nil
-	})
 }
 
 // kind is what a request asks for, without the id of a ticket.
@@ -297,9 +282,9 @@ func (w *wire) ServeHTTP(out http.ResponseWriter, in *http.Request) {
 	if err != nil {
 		return // the gateway was killed while it wrote
 	}
-	nth := w.at(kind, arrived, 1)
+	nth := w.at(kind, arrived)
 	status, header, answer, err := w.pass(in, body)
-	w.at(kind, answered, -1)
+	w.at(kind, answered)
 	if err == nil && !w.lose(kind, nth) {
 		maps.Copy(out.Header(), header)
 		out.WriteHeader(status)

@@ -56,6 +56,10 @@ func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res 
 		res.err = errInDoubt
 		return res
 	}
+	if d.Lapsed && p.target.Once == connectors.OnceLookup {
+		res.err = errUnderWay
+		return res
+	}
 	record, trimmed, err := r.record(p, d)
 	res.trimmed = trimmed
 	if err != nil {

@@ -37,6 +37,12 @@ type result struct {
 // errInDoubt is the result of a delivery that is not sent because an earlier attempt may have been taken.
 var errInDoubt = errors.New("an earlier attempt may have been taken, and the target cannot tell")
 
+// errUnderWay is the result of a delivery whose last attempt was cut by a crash: the target may still be working on it,
+// and a lookup would not find it yet.
+var errUnderWay = &connectors.Error{
+	Kind: connectors.Temporary, Uncertain: true, Err: errors.New("an attempt was cut by a crash, and the target may still be working on it"),
+}
+
 // A notSentError is a failure of our own before anything was sent. It is no attempt.
 type notSentError struct{ err error }
 
@@ -54,13 +60,14 @@ func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
 
 // circumstances are what decide needs to know beside the delivery and its result.
 type circumstances struct {
-	policy Policy
-	once   connectors.Once
-	now    time.Time
-	paused time.Duration // how far the target's active clock is behind
-	denial denial        // what a denial means; only looked at for one
-	probe  time.Time     // when a paused target is probed next
-	random float64       // in [0, 1)
+	policy   Policy
+	once     connectors.Once
+	patience time.Duration // how long the target may go on with a request that was cut
+	now      time.Time
+	paused   time.Duration // how far the target's active clock is behind
+	denial   denial        // what a denial means; only looked at for one
+	probe    time.Time     // when a paused target is probed next
+	random   float64       // in [0, 1)
 }
 
 // outcome is what follows from an attempt.
@@ -170,6 +177,9 @@ func decideRetry(o *outcome, d ledger.Delivery, res result, c circumstances) {
 		}
 		o.hold = res.ended.Add(o.after)
 		wait = o.hold.Sub(c.now)
+	}
+	if o.uncertain && c.once == connectors.OnceLookup {
+		wait = max(wait, c.patience) // what is looked for must have arrived
 	}
 	o.state, o.due = ledger.Pending, c.now.Add(wait)
 	if c.policy.GiveUpAfter <= 0 {

@@ -42,6 +42,7 @@ func TestDecide(t *testing.T) {
 	started := in(-time.Second)
 	const half = 0.5 // what chance says in every case
 
+	looking := circumstances{policy: policy, once: connectors.OnceLookup, patience: time.Minute}
 	for name, c := range map[string]struct {
 		d    ledger.Delivery
 		res  result
@@ -54,6 +55,16 @@ func TestDecide(t *testing.T) {
 		"a success keeps the time of the first attempt": {
 			d:    ledger.Delivery{Attempt: 3, FirstAt: in(-time.Hour)},
 			want: outcome{kind: "ok", state: ledger.Delivered, tried: true, firstAt: in(-time.Hour)},
+		},
+		"uncertain where the target is looked at: not before the request can have arrived": {
+			res:  result{err: unsure(connectors.Temporary)},
+			c:    looking,
+			want: outcome{kind: "temporary", due: in(time.Minute), tried: true, uncertain: true, firstAt: started, status: 599, reason: "no", hint: "look"},
+		},
+		"certain where the target is looked at: as ever": {
+			res:  result{err: failure(connectors.Temporary)},
+			c:    looking,
+			want: outcome{kind: "temporary", due: in(2500 * time.Millisecond), tried: true, firstAt: started, status: 599, reason: "no", hint: "look"},
 		},
 		"temporary: half of the first ceiling": {
 			res:  result{err: failure(connectors.Temporary)},

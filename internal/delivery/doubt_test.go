@@ -166,6 +166,36 @@ func TestLapsed(t *testing.T) {
 	})
 }
 
+// TestALookupWaitsForWhatIsUnderWay: a request that was cut may still be on its way to the target, or at work there, and
+// until it is done a lookup does not find it. So what is looked for gets as long as an attempt may take.
+func TestALookupWaitsForWhatIsUnderWay(t *testing.T) {
+	const patience = 20 * time.Second
+	for _, crashed := range []bool{false, true} {
+		t.Run(fmt.Sprintf("crash %v", crashed), func(t *testing.T) {
+			run(t, func(t *testing.T, w *world) {
+				var calls atomic.Int32
+				k := &desk{behave: func(request) fault { return fault{lost: !crashed && calls.Add(1) == 1} }}
+				help := target("help", k)
+				help.Once, help.Timeout, help.Policy.Min = connectors.OnceLookup, patience, time.Second
+				w.setup = w.setupOf(definition("", help), help)
+				w.accept("ann")
+				cut := time.Now()
+				if crashed {
+					w.crashedWorker(time.Second)
+				}
+				w.startWith(w.setup)
+				w.settles("help", time.Minute)
+				seen := k.seen()
+				last := seen[len(seen)-1]
+				if waited := last.at.Sub(cut); waited < patience || waited > 2*patience || !last.uncertain {
+					t.Errorf("looked after %s, uncertain %v; want %s", waited, last.uncertain, patience)
+				}
+				equal(t, "tickets", len(k.held()), 1)
+			})
+		})
+	}
+}
+
 // TestTheLedgerFails: the engine waits, neither spins nor dies, and what was delivered is not sent again.
 func TestTheLedgerFails(t *testing.T) {
 	run(t, func(t *testing.T, w *world) {
