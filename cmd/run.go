@@ -45,7 +45,7 @@ func Version() string {
 
 // commands is the grammar. Each command has its own file and a method Run(*program) error.
 type commands struct {
-	Config string `short:"c" placeholder:"FILE" default:"afterchat.yaml" env:"AFTERCHAT_CONFIG" help:"Configuration file."`
+	Config string `short:"c" placeholder:"FILE" default:"afterchat.yaml" env:"AFTERCHAT_CONFIG" help:"Configuration file, or a folder of them."`
 
 	Serve      serveCommand      `cmd:"" help:"Take hooks and deliver them until stopped."`
 	Check      checkCommand      `cmd:"" help:"Report every mistake in the configuration."`
@@ -54,6 +54,7 @@ type commands struct {
 	Init       initCommand       `cmd:"" help:"Write a commented configuration to start from, for a chat platform and a target."`
 	Send       sendCommand       `cmd:"" help:"Post a hook to a running gateway, or send a marked test record to a target."`
 	Demo       demoCommand       `cmd:"" help:"Show everything without any account: a pretend help desk and sample chats."`
+	Effective  configCommand     `cmd:"" name:"config" help:"Show the configuration."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
 	Health     healthCommand     `cmd:"" help:"Ask a running gateway whether it can take hooks, for container health checks."`

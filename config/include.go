@@ -205,7 +205,7 @@ func (l *loader) mergeEntry(to *entry, e entry, path string) {
 		*to = e
 	case both(listKind) && slices.Contains(joined, inside):
 		to.value.items = append(to.value.items, e.value.items...)
-	case both(mappingKind) && !(deeper && slices.Contains(united, section)):
+	case both(mappingKind) && (!deeper || !slices.Contains(united, section)):
 		l.merge(to.value, e.value, inside)
 	default:
 		l.unread = true
