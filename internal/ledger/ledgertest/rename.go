@@ -120,7 +120,6 @@ var renameCases = map[string]func(*desk){
 	},
 	"both names hold a conversation":    renameMerged,
 	"both names have a lease under way": renameMergedLeased,
-	"again before it is finished":       renameAtOnce,
 	"more than a page": func(d *desk) {
 		const n = 450
 		for i := range n {
@@ -134,33 +133,6 @@ var renameCases = map[string]func(*desk){
 		d.counts("desk", ledger.Counts{Accepted: n, Pending: n - 100, Delivered: 100})
 		d.forgotten("help")
 	},
-}
-
-// renameAtOnce: names that change while what was left is still moved. The retention of the names before must not take
-// what is under a name of today for old.
-func renameAtOnce(d *desk) {
-	const n, rounds = 300, 12
-	for i := range n {
-		d.accept(to(hook(fmt.Sprint("c", i), 5, fmt.Sprint(i)), "help"), ledger.Accepted, 1)
-	}
-	for _, c := range d.claimAll("help", lease).Deliveries {
-		d.settle(c, ledger.Delivered, delivered)
-	}
-	ended := make(chan error)
-	for i := range rounds {
-		old, name := "help", "desk"
-		if i%2 == 1 {
-			old, name = name, old
-		}
-		d.must(d.engine.Rename(d.Context(), ledger.Renames{Targets: []ledger.Rename{{Old: old, New: name}}}))
-		go func() { ended <- d.engine.Retain(d.Context(), time.Now()) }()
-	}
-	for range rounds {
-		d.must(<-ended)
-	}
-	d.retain()
-	d.counts("help", ledger.Counts{Accepted: n, Pending: n - 100, Delivered: 100})
-	d.forgotten("desk")
 }
 
 // rename gives one target another name.
