@@ -109,7 +109,7 @@ func (a *api) send(ctx context.Context, req rest.Request) (*rest.Response, error
 	}
 	held, err := a.tokens.get(ctx)
 	if err != nil {
-		return nil, err
+		return nil, notSent(req, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+held.token)
 	answer, err := a.rest.Do(ctx, req)
@@ -118,11 +118,22 @@ func (a *api) send(ctx context.Context, req rest.Request) (*rest.Response, error
 	}
 	a.tokens.drop(held.token)
 	if held, err = a.tokens.get(ctx); err != nil {
-		return nil, err
+		return nil, notSent(req, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+held.token)
 	return a.rest.Do(ctx, req)
 }
+
+// notSent says which request there was no access token for.
+func notSent(req rest.Request, err error) error {
+	e := *connectors.Classify(err)
+	address, _, _ := strings.Cut(req.URL, "?")
+	e.Err = fmt.Errorf("%s %s: not sent: %w", req.Method, address, err)
+	return &e
+}
+
+// errTooLong means that an answer is longer than package rest reads.
+var errTooLong = errors.New("the answer is too long")
 
 // decode reads an answer. What was sent has been acted upon, so a broken answer leaves it uncertain.
 func decode(answer *rest.Response, into any) error {
@@ -131,8 +142,12 @@ func decode(answer *rest.Response, into any) error {
 			return nil
 		}
 	}
+	cause := errors.New("the answer cannot be understood")
+	if answer.Cut && len(answer.Body) == rest.MaxAnswer {
+		cause = errTooLong
+	}
 	return &connectors.Error{
-		Uncertain: true, Status: answer.Status, Err: errors.New("the answer cannot be understood"),
+		Uncertain: true, Status: answer.Status, Err: cause,
 		Hint: "something between may answer in place of Zendesk; check the address",
 	}
 }
@@ -177,7 +192,10 @@ func isGone(err error) bool {
 // explain corrects what package rest made of an answer where Zendesk differs, and says in words what was refused.
 func (a *api) explain(c call, answer *rest.Response, err error) *connectors.Error {
 	e := *connectors.Classify(err)
-	if answer == nil || e.Status < 300 {
+	if answer == nil {
+		return &e
+	}
+	if e.Status < 300 {
 		e.Err = fmt.Errorf("%s %s: %w", c.method, c.path, err)
 		return &e
 	}

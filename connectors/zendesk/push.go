@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/afterchat/afterchat/connectors"
@@ -112,7 +113,7 @@ func (p *push) find(ctx context.Context, externalID string) (ticket, bool, error
 			Err: errors.New("the answer to the look-up holds no list of tickets"), Hint: "check the address; nothing is created before the look-up works",
 		}
 	}
-	found := slices.DeleteFunc(*page.Tickets, func(t ticket) bool { return t.ID <= 0 || t.ExternalID != externalID })
+	found := slices.DeleteFunc(*page.Tickets, func(t ticket) bool { return t.ID <= 0 || !strings.EqualFold(t.ExternalID, externalID) })
 	if len(found) == 0 {
 		return ticket{}, false, nil
 	}

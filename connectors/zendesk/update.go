@@ -70,14 +70,20 @@ func (p *push) missing(ctx context.Context, err error) error {
 	return &e
 }
 
-// longestThread is how many pages of 100 comments are read: a ticket has at most 5,000 comments.
-const longestThread = 50
+// pageSizes are how many comments are read at once, at most. A comment of 64 KiB comes three times, escaped, so a page
+// that is too long to be read is asked for again with fewer.
+func pageSizes() []string { return []string{"50", "5", "1"} }
+
+// longestThread is how many pages are read. A ticket has at most 5,000 comments, of which few are long.
+const longestThread = 250
 
 // read finds the state that the last of our comments on the receipt's ticket names, newest first.
 // https://developer.zendesk.com/api-reference/ticketing/tickets/ticket_comments/#list-comments
 func (p *push) read(ctx context.Context) (state, bool, error) {
-	query := url.Values{"page[size]": {"100"}, "sort": {"-created_at"}}
+	sizes := pageSizes()
+	query := url.Values{"sort": {"-created_at"}}
 	for range longestThread {
+		query.Set("page[size]", sizes[0])
 		var page struct {
 			Comments *[]struct {
 				Body      string `json:"body"`
@@ -90,7 +96,12 @@ func (p *push) read(ctx context.Context) (state, bool, error) {
 			} `json:"meta"`
 		}
 		path := "/api/v2/tickets/" + url.PathEscape(p.receipt.ID) + "/comments"
-		if err := p.api.do(ctx, call{method: http.MethodGet, path: path, query: query, object: true}, &page); err != nil {
+		err := p.api.do(ctx, call{method: http.MethodGet, path: path, query: query, object: true}, &page)
+		if errors.Is(err, errTooLong) && len(sizes) > 1 {
+			sizes = sizes[1:]
+			continue
+		}
+		if err != nil {
 			return state{}, false, err
 		}
 		if page.Comments == nil {
@@ -191,7 +202,7 @@ func (p *push) followUp(ctx context.Context, head string, list []string) error {
 	if body["comment"], err = p.comment(ctx, head, list); err != nil {
 		return err
 	}
-	if err := p.post(ctx, "/api/v2/tickets", p.rec.Request, externalID, body); err != nil {
+	if err := p.post(ctx, "/api/v2/tickets", p.rec.Request+":f", externalID, body); err != nil {
 		return err
 	}
 	p.receipt.Parts[partOrigin] = strconv.FormatInt(origin, 10)

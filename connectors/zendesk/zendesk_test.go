@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -74,6 +75,29 @@ func TestURL(t *testing.T) {
 	}
 }
 
+// TestOverSocket pushes and checks through the real transport.
+func TestOverSocket(t *testing.T) {
+	t.Parallel()
+	a := account()
+	server := httptest.NewServer(a)
+	t.Cleanup(server.Close)
+	s := settings(func(s *zendesk.Settings) { s.URL = server.URL })
+	c, err := zendesk.Type().Open(s, connectors.Env{Logger: slog.New(slog.DiscardHandler), Timeout: 10 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.(connectors.Checker).Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+	rec := record(1, 2)
+	rec.Prior = mustPush(t, c, record(1, 1))
+	mustPush(t, c, rec)
+	if got := only(t, a); len(got.Comments) != 2 {
+		t.Errorf("%d comments, want 2", len(got.Comments))
+	}
+	noProblems(t, a)
+}
+
 // TestKey sends the same bytes under the same key again, within and after the life of the key.
 func TestKey(t *testing.T) {
 	t.Parallel()
@@ -93,7 +117,6 @@ func TestKey(t *testing.T) {
 				if e := connectors.Classify(err); e == nil || !e.Uncertain {
 					t.Fatalf("a reset is %v", err)
 				}
-				time.AfterFunc(wait, func() {})
 				<-time.After(wait)
 				rec.Attempt, rec.Uncertain, rec.Prior = 2, true, receipt
 				mustPush(t, c, rec)
@@ -320,6 +343,26 @@ func TestManyComments(t *testing.T) {
 	mustPush(t, c, rec)
 	if got := only(t, a); len(got.Comments) != 351 {
 		t.Errorf("%d comments, want 351", len(got.Comments))
+	}
+}
+
+// TestLongComments: a page of comments that is too long to be read is asked for in smaller pieces.
+func TestLongComments(t *testing.T) {
+	t.Parallel()
+	a := account()
+	c := open(t, a, settings())
+	mustPush(t, c, record(1, 1))
+	a.Edit(1, func(ticket *zendesktest.Ticket) {
+		for i := range 60 {
+			text := "<p>" + strings.Repeat("x", 60_000) + "</p>"
+			ticket.Comments = append(ticket.Comments, zendesktest.Comment{HTML: text, CreatedAt: time.Now().Add(time.Duration(i) * time.Millisecond)})
+		}
+	})
+	rec := record(1, 1)
+	rec.Uncertain = true
+	mustPush(t, c, rec)
+	if got := only(t, a); len(got.Comments) != 61 {
+		t.Errorf("%d comments, want 61", len(got.Comments))
 	}
 }
 
