@@ -259,6 +259,24 @@ func TestKubernetesSwapsASymbolicLink(t *testing.T) {
 	g.until(t, `afterchat_hooks_total{result="accepted",source="store"} 0`)
 }
 
+// TestIncludedFilesAreWatched: those that are there, and those that come.
+func TestIncludedFilesAreWatched(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	path := filepath.Join(folder, "afterchat.yaml")
+	if err := os.Mkdir(filepath.Join(folder, "brands"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, path, reloadHead+"include: [brands/]\ntargets: {help: {type: http, url: \"http://help.example\"}}\n")
+	writeFile(t, filepath.Join(folder, "brands", "a.yaml"), shopSource)
+	g := startFrom(t, path, newShelf(), eager)
+	writeFile(t, filepath.Join(folder, "brands", "b.yaml"), strings.Replace(shopSource, "{shop:", "{store:", 1))
+	g.answers(t, "/in/store/"+hookSecret, "200")
+	writeFile(t, filepath.Join(folder, "brands", "b.yaml"), strings.Replace(shopSource, "{shop:", "{outlet:", 1))
+	g.answers(t, "/in/outlet/"+hookSecret, "200")
+	g.answers(t, "/in/store/"+hookSecret, "404")
+}
+
 // TestARenamedTargetKeepsItsObjects: the target sees the same conversation, whatever it is called here, before and after
 // a restart, and when the name comes back.
 func TestARenamedTargetKeepsItsObjects(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/afterchat/afterchat/config"
@@ -75,11 +76,16 @@ func (g *Gateway) changed(ctx context.Context) bool {
 }
 
 // fingerprint is a hash of what the files of a configuration hold now. Names are followed through symbolic links. What
-// is no regular file, such as a pipe, can be read once only and is left out.
+// is no regular file, such as a pipe, can be read once only and is left out. New files that are included by a pattern
+// count.
 func fingerprint(cfg *config.Config) string {
 	h := sha256.New()
 	for _, name := range append([]string{cfg.Path}, cfg.Files...) {
 		_, _ = fmt.Fprintf(h, "%q %s\n", name, content(name))
+	}
+	for _, pattern := range cfg.Patterns {
+		names, err := filepath.Glob(pattern) // sorted
+		_, _ = fmt.Fprintf(h, "%q %q %v\n", pattern, names, err)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
