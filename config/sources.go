@@ -268,6 +268,14 @@ func (l *loader) ledger() {
 	}
 }
 
+// TLSFiles returns the files of server.tls as seen from the working directory; nil when hooks come over plain HTTP.
+func (c *Config) TLSFiles() *TLS {
+	if c.Server.TLS == nil {
+		return nil
+	}
+	return &TLS{CertFile: c.Resolve(c.Server.TLS.CertFile), KeyFile: c.Resolve(c.Server.TLS.KeyFile)}
+}
+
 // LedgerFile returns the path of the ledger's database file, as seen from the working directory.
 func (c *Config) LedgerFile() string {
 	return c.Resolve(strings.TrimPrefix(c.Ledger.URL, "sqlite:"))

@@ -53,8 +53,8 @@ func PostHook(ctx context.Context, cfg *config.Config, source, base string, own 
 		return Answer{}, err
 	}
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	if own && cfg.Server.TLS != nil {
-		trust, err := trustOwn(cfg.Server.TLS.CertFile)
+	if files := cfg.TLSFiles(); own && files != nil {
+		trust, err := trustOwn(files.CertFile)
 		if err != nil {
 			return Answer{}, fmt.Errorf("server.tls: %w", err)
 		}

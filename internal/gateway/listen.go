@@ -60,7 +60,7 @@ func listen(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*list
 		_ = l.hooks.Close()
 		return nil, err
 	}
-	if files := cfg.Server.TLS; files != nil {
+	if files := cfg.TLSFiles(); files != nil {
 		pair := &certificate{files: *files, logger: logger}
 		if err := pair.load(); err != nil {
 			l.close()

@@ -55,8 +55,9 @@ func TestTLSFilesAreReadAgainWhenTheyChange(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	writePair(t, folder, 1)
+	// One path from the root, one from the folder of the configuration, which is another one.
 	g := startGateway(t, strings.Replace(hookConfig, "server: {", fmt.Sprintf("server: {tls: {cert_file: %q, key_file: %q}, ",
-		filepath.Join(folder, "cert.pem"), filepath.Join(folder, "key.pem")), 1), &desk{})
+		filepath.Join(folder, "cert.pem"), filepath.Join("..", filepath.Base(folder), "key.pem")), 1), &desk{})
 	serial := func() int64 {
 		dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true}} // the certificate is what is looked at
 		connection, err := dialer.DialContext(t.Context(), "tcp", g.addresses.Hooks.String())
