@@ -61,18 +61,22 @@ func (s *shelf) RoundTrip(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("{}")), Request: r}, nil
 }
 
-func (s *shelf) set(host string, closed bool) {
+// helpHost is the host of the target help.
+const helpHost = "help.example"
+
+// close puts the help desk out of order, or in order again.
+func (s *shelf) close(closed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.closed[host] = closed
+	s.closed[helpHost] = closed
 }
 
-// keys returns how often each key came to a host, without the id of the conversation.
-func (s *shelf) keys(host string) map[string]int {
+// keys returns how often each key came to the help desk, without the id of the conversation.
+func (s *shelf) keys() map[string]int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := map[string]int{}
-	for key, n := range s.requests[host] {
+	for key, n := range s.requests[helpHost] {
 		parts := strings.Split(key, ":")
 		out[strings.Join(parts[2:], ":")] += n
 	}
@@ -175,7 +179,7 @@ func TestAMistakeChangesNothing(t *testing.T) {
 	}
 	g.hook(t, "/in/shop/SECRET", hookOf(1, 1))
 	g.settled(t)
-	if diff := cmp.Diff(map[string]int{"help:1": 1}, target.keys("help.example")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"help:1": 1}, target.keys()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 
@@ -293,15 +297,15 @@ func TestARenamedTargetKeepsItsObjects(t *testing.T) {
 	g := startFrom(t, path, target, nil)
 	g.hook(t, "/in/shop/SECRET", hookOf(1, 1))
 	g.settled(t)
-	target.set("help.example", true)
+	target.close(true)
 	g.hook(t, "/in/shop/SECRET", hookOf(2, 1))
 	g.reloaded(t, path, second)
 	g.until(t, `afterchat_pending{target="desk"} 1`)
-	target.set("help.example", false)
+	target.close(false)
 	g.settled(t)
 	g.hook(t, "/in/shop/SECRET", hookOf(1, 2))
 	g.settled(t)
-	if diff := cmp.Diff(map[string]int{"help:1": 2, "help:2": 1}, target.keys("help.example")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"help:1": 2, "help:2": 1}, target.keys()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if err := g.stop(); err != nil {
@@ -311,7 +315,7 @@ func TestARenamedTargetKeepsItsObjects(t *testing.T) {
 	g = startFrom(t, path, target, nil)
 	g.hook(t, "/in/shop/SECRET", hookOf(1, 3))
 	g.settled(t)
-	if diff := cmp.Diff(map[string]int{"help:1": 2, "help:2": 1, "help:3": 1}, target.keys("help.example")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"help:1": 2, "help:2": 1, "help:3": 1}, target.keys()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -325,7 +329,7 @@ func TestARemovedTargetKeepsItsDeliveries(t *testing.T) {
 	both := reloadHead + shopSource + "targets: {" + help + ", " + log + "}\n"
 	writeFile(t, path, both)
 	target := newShelf()
-	target.set("help.example", true)
+	target.close(true)
 	g := startFrom(t, path, target, nil)
 	g.hook(t, "/in/shop/SECRET", hookOf(1, 1))
 	g.reloaded(t, path, reloadHead+shopSource+"targets: {"+log+"}\n")
@@ -334,10 +338,10 @@ func TestARemovedTargetKeepsItsDeliveries(t *testing.T) {
 	if log := g.log.String(); !strings.Contains(log, "not configured") || !strings.Contains(log, "target=help pending=1") {
 		t.Errorf("the log does not tell of it:\n%s", log)
 	}
-	target.set("help.example", false)
+	target.close(false)
 	g.reloaded(t, path, both)
 	g.settled(t)
-	if diff := cmp.Diff(map[string]int{"help:1": 1}, target.keys("help.example")); diff != "" {
+	if diff := cmp.Diff(map[string]int{"help:1": 1}, target.keys()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
