@@ -202,7 +202,7 @@ func TestReferenceIsFresh(t *testing.T) {
 	find := row{"find", "list: name, or mapping of name and regex", "", "what is found in texts: card, iban, email, phone, ip, or a regular expression of one's own"}
 	to := row{"to", "name, list: name, or mapping: fields", "required", "targets, and what each gets over its default mapping; redact in it names redactions"}
 	expect := row{"expect", "mapping", "", "routes: the names of the routes that match, in order; target.field: a value"}
-	redaction := redactionKeys{Replace: "[removed]"}
+	redaction := redactionKeys{Replace: "[removed]", At: "delivery"}
 	var top []row
 	for _, s := range sections() {
 		r := row{key: s.key, doc: s.doc, kind: "mapping"}

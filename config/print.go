@@ -103,7 +103,7 @@ func redactionNode(r pipeline.Redaction) *yaml.Node {
 		}
 		put(n, "find", find)
 	}
-	n.Content = append(n.Content, valueNode(reflect.ValueOf(redactionKeys{Drop: r.Drop, Replace: r.Replace})).Content...)
+	n.Content = append(n.Content, valueNode(reflect.ValueOf(redactionKeys{Drop: r.Drop, Replace: r.Replace, At: r.At})).Content...)
 	return n
 }
 

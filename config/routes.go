@@ -29,6 +29,7 @@ type routeKeys struct {
 type redactionKeys struct {
 	Drop    []string `yaml:"drop" doc:"fields of the conversation that are removed altogether" example:"visitor.ip"`
 	Replace string   `yaml:"replace" doc:"what takes the place of what was found"`
+	At      string   `yaml:"at" enum:"delivery,intake" doc:"delivery: from what a route sends that names it; intake: from every conversation, before it is stored"`
 }
 
 // findKeys is one regular expression to find.
@@ -211,9 +212,12 @@ func (l *loader) redactions(n *node, _ span) {
 
 // redaction reads one redaction.
 func (l *loader) redaction(e entry) pipeline.Redaction {
-	keys := redactionKeys{Replace: "[removed]"}
+	keys := redactionKeys{Replace: "[removed]", At: pipeline.AtDelivery}
 	l.structs(e.value, e.key.at, fmt.Sprintf("redaction %q", e.key.text), []string{"find"}, reflect.ValueOf(&keys).Elem())
 	out := pipeline.Redaction{Drop: keys.Drop, Replace: keys.Replace}
+	if keys.At != pipeline.AtDelivery {
+		out.At = keys.At
+	}
 	if n := e.value.value("replace"); l.readable(n) && strings.Contains(n.text, "${") {
 		l.add(n.at, "write the text itself", "redactions hold plain values, without ${ }")
 	}

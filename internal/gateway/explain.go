@@ -41,6 +41,9 @@ func Explain(cfg *config.Config, sourceName string, body []byte, contentType str
 		c := decoded.Conversation
 		c.Source, c.Brand, c.ReceivedAt, c.Revision = s.Name, s.Brand, received, 1
 		c.Normalize()
+		if kept := cfg.Pipeline.AtIntake(&c); kept != nil {
+			c = *kept
+		}
 		e := &Explained{Source: s.Name, Platform: s.Type, Conversation: c, Explanation: cfg.Pipeline.Explain(&c)}
 		e.Redacted = redactions(cfg, e.Targets)
 		return e, nil

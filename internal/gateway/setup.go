@@ -128,7 +128,7 @@ func renames(cfg *config.Config) ledger.Renames {
 // handler makes the handler of hooks.
 func (g *Gateway) handler(cfg *config.Config, before *setup) (*intake.Handler, error) {
 	o := intake.Options{
-		Ledger: g.ledger, Plan: planner(cfg.Pipeline), Logger: g.Logger, Metrics: g.metrics,
+		Ledger: g.ledger, Plan: planner(cfg.Pipeline), Redact: cfg.Pipeline.AtIntake, Logger: g.Logger, Metrics: g.metrics,
 		MaxBody: int64(cfg.Server.MaxBody), MaxInFlight: int64(cfg.Server.MaxInFlight),
 	}
 	var err error

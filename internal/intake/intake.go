@@ -7,7 +7,9 @@ package intake
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,6 +36,13 @@ type Ledger interface {
 // which is never "no match": the hook goes to quarantine, where a person sees it.
 type Planner func(c *chat.Conversation) (ledger.Plan, error)
 
+// Redactor returns what may be stored of a conversation, or nil if all of it may be. It is pure.
+type Redactor func(c *chat.Conversation) *chat.Conversation
+
+// RedactedType is the content type of what is kept in place of a body: the conversation that was decoded from it, as JSON,
+// without what the configuration removes before anything is stored.
+const RedactedType = "application/vnd.afterchat.conversation+json"
+
 // Source is one source, ready to answer.
 type Source struct {
 	Name, Brand string
@@ -50,6 +59,7 @@ type Options struct {
 	Sources     []Source
 	Ledger      Ledger
 	Plan        Planner
+	Redact      Redactor // nil: conversations are stored as they came
 	Logger      *slog.Logger
 	Metrics     *metrics.Metrics
 	MaxBody     int64          // bytes, inflated
@@ -85,7 +95,7 @@ func New(o Options) *Handler {
 		h.Logger.Error("hook.failed", "error", err)
 		_ = c.JSONBlob(http.StatusInternalServerError, answerBody("internal error"))
 	}
-	h.echo.Any("/*", h.hook)
+	h.echo.RouteNotFound("/*", h.hook) // every path and method, those that HTTP does not know among them
 	return h
 }
 
@@ -157,6 +167,9 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 	conversation.Source, conversation.Brand, conversation.ReceivedAt = src.Name, src.Brand, hook.ReceivedAt
 	conversation.Normalize()
 	conversation.Revision = 1
+	if err := h.redact(&conversation, &hook); err != nil {
+		return h.unavailable(c, src, err)
+	}
 	plan, err := h.Plan(&conversation)
 	if err != nil {
 		return h.quarantine(c, src, hook, "it cannot be routed: "+err.Error())
@@ -178,6 +191,28 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 		"revision", acceptance.Revision, "targets", strings.Join(acceptance.Targets, ","),
 		"bytes", len(hook.Body), "ms", milliseconds(time.Since(hook.ReceivedAt)))
 	return h.ok(c, src, hook, string(acceptance.Result), answerOK)
+}
+
+// redact removes from a conversation what must not be stored, and with it the body as it was sent: a number in it can be
+// written in more ways than a pattern finds, and a field that is dropped may stand in it anywhere. From here on nothing
+// knows what was removed: repeats and revisions are told apart by what is left, and no digest of the rest is kept.
+func (h *Handler) redact(conversation *chat.Conversation, hook *source.Hook) error {
+	if h.Redact == nil {
+		return nil
+	}
+	clean := h.Redact(conversation)
+	if clean == nil {
+		return nil
+	}
+	kept := *clean
+	kept.ReceivedAt = time.Time{} // the ledger has it; without it a repeat has the same bytes
+	body, err := json.Marshal(&kept)
+	if err != nil {
+		return fmt.Errorf("writing the redacted conversation: %w", err)
+	}
+	*conversation = *clean
+	hook.Body, hook.ContentType = body, RedactedType
+	return nil
 }
 
 // planAs returns the plan for the id and revision that the ledger found: first unless they are not what first was

@@ -24,6 +24,7 @@ type Pipeline struct {
 	routes     []*route
 	targets    map[string]*target
 	redactions map[string]*redaction
+	intake     []*redaction // those that are applied before anything is stored
 	style      chat.Style
 }
 
@@ -121,6 +122,9 @@ func build(d Definition, targets []Target, implicit bool) (*Pipeline, []Problem)
 		r, wrong := newRedaction(d.Redact[name])
 		p.redactions[name] = r
 		r.problems = below(Path{"redact", name}, wrong)
+		if d.Redact[name].At == AtIntake && len(wrong) == 0 {
+			p.intake = append(p.intake, r)
+		}
 		problems = append(problems, r.problems...)
 	}
 	c := compiler{scope: rule.Scope{Lookups: d.Lookups}}

@@ -57,7 +57,14 @@ type Redaction struct {
 	Find    []Find   `json:"find,omitempty"`
 	Drop    []string `json:"drop,omitempty"` // fields of the conversation removed altogether, such as visitor.ip
 	Replace string   `json:"replace"`        // what takes the place; the default is [removed]
+	At      string   `json:"at,omitempty"`   // AtDelivery or AtIntake; "": AtDelivery
 }
+
+// When a redaction is applied.
+const (
+	AtDelivery = "delivery" // to what is sent, where a route names it
+	AtIntake   = "intake"   // to every conversation before it is stored, see Pipeline.AtIntake
+)
 
 // Find is one thing to find: a built-in (card, iban, email, phone, ip) or a regular expression of one's own.
 type Find struct {

@@ -62,6 +62,15 @@ func redact(c *chat.Conversation, redactions []*redaction) *chat.Conversation {
 	return clean
 }
 
+// AtIntake returns a copy of c as it may be stored: without what the redactions at intake name, all of them, in the
+// order of their names. It returns nil if there is no such redaction.
+func (p *Pipeline) AtIntake(c *chat.Conversation) *chat.Conversation {
+	if len(p.intake) == 0 {
+		return nil
+	}
+	return redact(c, p.intake)
+}
+
 // passes bounds how often a text is read again because something was found. Once is enough unless what was removed
 // stood inside something else that is to be found.
 const passes = 4
@@ -99,6 +108,10 @@ func newRedaction(d Redaction) (*redaction, []Problem) {
 		r.replace = removed
 	}
 	var problems []Problem
+	if d.At != "" && d.At != AtDelivery && d.At != AtIntake {
+		text, hint := unknown("value", d.At, []string{AtDelivery, AtIntake})
+		problems = append(problems, Problem{Path: Path{"at"}, Offset: -1, Text: text, Hint: hint})
+	}
 	wanted := map[string]bool{}
 	var own []finder
 	for i, f := range d.Find {

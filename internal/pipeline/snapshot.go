@@ -186,6 +186,9 @@ func (d Definition) normal(targets []Target) Definition {
 		if r.Replace == "" {
 			r.Replace = removed
 		}
+		if r.At == AtDelivery {
+			r.At = ""
+		}
 		d.Redact[name] = r
 	}
 	lookups := make(map[string]map[string]any, len(d.Lookups))
