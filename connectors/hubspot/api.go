@@ -25,8 +25,9 @@ const version = "2026-09"
 const maxID = 64
 
 var (
-	errTooLong   = errors.New("the answer is too long")
-	errNoObjects = errors.New("the answer does not tell which object it is about")
+	errTooLong     = errors.New("the answer is too long")
+	errNotArchived = errors.New("204 was expected")
+	errNoObjects   = errors.New("the answer does not tell which object it is about")
 )
 
 // call is one request.
@@ -55,6 +56,9 @@ func (t *target) do(ctx context.Context, c call, out any) error {
 		return t.classify(c, answer, err)
 	}
 	if out == nil {
+		if c.method == http.MethodDelete && answer.Status != http.StatusNoContent {
+			return t.unreadable(c, answer.Status, errNotArchived)
+		}
 		return nil
 	}
 	if answer.Cut {
@@ -123,12 +127,13 @@ type (
 	paging struct{ Next struct{ After string } }
 )
 
-func objects(kind string, rest ...string) string {
-	path := "/crm/objects/" + version + "/" + kind
-	for _, part := range rest {
-		path += "/" + url.PathEscape(part)
+// objects is the path of a kind of objects, and of what is below it.
+func objects(kind string, below ...string) string {
+	parts := []string{"/crm/objects", version, kind}
+	for _, part := range below {
+		parts = append(parts, url.PathEscape(part))
 	}
-	return path
+	return strings.Join(parts, "/")
 }
 
 // upsert makes or updates the object whose property has this value. HubSpot takes it for one, whoever sends it how often.

@@ -108,7 +108,7 @@ func (t *target) classify(c call, answer *rest.Response, err error) error {
 // throttled reads which limit is used up. There is no Retry-After in the vendor's documentation; one that comes counts.
 // https://developers.hubspot.com/docs/developer-tooling/platform/usage-guidelines
 func (t *target) throttled(e *connectors.Error, told problem, header http.Header) {
-	after, hint := 10*time.Second, "HubSpot's limit of requests in 10 seconds is used up; set rate on the target, such as 90/10s"
+	after, hint := 10*time.Second, "HubSpot's limit of requests in 10 seconds is used up; set rate on the target, such as 2/s"
 	switch policy := strings.ToUpper(told.PolicyName); {
 	case strings.HasPrefix(policy, "TEN_SECONDLY"):
 	case strings.HasPrefix(policy, "SECONDLY"):

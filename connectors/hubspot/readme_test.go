@@ -1,97 +1,90 @@
-// This file keeps the tables of README.md like the declaration, and its configuration like the settings.
+// This file keeps README.md true: its tables are made from the declaration, its configurations are read as such.
 
 package hubspot_test
 
 import (
-	"encoding"
 	"flag"
-	"fmt"
 	"os"
-	"reflect"
 	"strings"
 	"testing"
 
+	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/connectors/hubspot"
+	"github.com/afterchat/afterchat/internal/gateway"
 )
 
-var update = flag.Bool("update", false, "write what the tests compare with")
+var update = flag.Bool("update", false, "write the tables of README.md and the golden files")
 
-func TestReadmeTables(t *testing.T) {
-	t.Parallel()
+// load reads a configuration that knows this connector alone.
+func load(t *testing.T, text string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("afterchat.yaml", []byte(text),
+		config.Known{Targets: []connectors.Type{hubspot.Type()}, Sources: gateway.SourceTypes()},
+		config.Environment{
+			LookupEnv: func(string) (string, bool) { return "some-secret-of-enough-length", true },
+			ReadFile:  os.ReadFile,
+		})
+	if err != nil {
+		t.Fatalf("configuration:\n%s\n%v", text, err)
+	}
+	return cfg
+}
+
+func readme(t *testing.T) string {
+	t.Helper()
 	text, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	tables := map[string]string{
-		"settings": "| setting | type | default | meaning |\n|---|---|---|---|\n" + settingRows(reflect.ValueOf(*settings(nil)), ""),
-		"fields":   "| field | type | limit | meaning |\n|---|---|---|---|\n" + fieldRows(hubspot.Type().Fields(settings(nil))),
-	}
-	now := string(text)
-	for name, table := range tables {
-		before, rest, ok := strings.Cut(now, "<!-- "+name+" -->\n")
-		_, after, ok2 := strings.Cut(rest, "<!-- end -->")
-		if !ok || !ok2 {
+	return string(text)
+}
+
+func TestReadmeTables(t *testing.T) {
+	t.Parallel()
+	text := readme(t)
+	now := text
+	for name, table := range map[string]string{
+		"settings": config.SettingsTable(hubspot.Type()), "fields": config.FieldsTable(hubspot.Type()),
+	} {
+		mark := "<!-- " + name + " -->\n"
+		before, rest, found := strings.Cut(now, mark)
+		_, after, ended := strings.Cut(rest, "<!-- end -->")
+		if !found || !ended {
 			t.Fatalf("README.md has no table of %s", name)
 		}
-		now = before + "<!-- " + name + " -->\n" + table + "<!-- end -->" + after
+		now = before + mark + table + "<!-- end -->" + after
 	}
 	if *update {
-		if err := os.WriteFile("README.md", []byte(now), 0o644); err != nil {
+		if err := os.WriteFile("README.md", []byte(now), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		return
 	}
-	want(t, "README.md; run go test -update", now, string(text))
+	want(t, "README.md; go test -update writes it", now, text)
 }
 
-// settingRows makes a row for each setting. s holds the defaults.
-func settingRows(s reflect.Value, prefix string) string {
-	var out strings.Builder
-	for i := range s.NumField() {
-		field, value := s.Type().Field(i), s.Field(i)
-		kind, fallback := "text", ""
-		if values := field.Tag.Get("enum"); values != "" {
-			kind = "`" + strings.ReplaceAll(values, ",", "`, `") + "`"
-		}
-		nested := field.Type.Kind() == reflect.Pointer
-		_, isSecret := value.Interface().(encoding.TextMarshaler)
-		switch {
-		case isSecret:
-			kind = "secret"
-		case nested:
-			kind = "map"
-		case value.String() != "":
-			fallback = "`" + value.String() + "`"
-		}
-		if field.Tag.Get("required") == "true" {
-			kind += ", required"
-		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", prefix+field.Tag.Get("yaml"), kind, fallback, field.Tag.Get("doc"))
-		if nested {
-			out.WriteString(settingRows(reflect.New(field.Type.Elem()).Elem(), prefix+field.Tag.Get("yaml")+"."))
-		}
+// TestReadmeConfigurations: the first is whole and short, the others are targets for it.
+func TestReadmeConfigurations(t *testing.T) {
+	t.Parallel()
+	blocks := strings.Split(readme(t), "```yaml\n")[1:]
+	if len(blocks) < 2 {
+		t.Fatalf("README.md has %d configurations", len(blocks))
 	}
-	return out.String()
-}
-
-func fieldRows(fields []connectors.Field) string {
-	var out strings.Builder
-	for _, f := range fields {
-		kind, limit := string(f.Type), ""
-		if f.Items != nil {
-			kind += " of " + string(f.Items.Type)
-			if f.Items.Limit > 0 {
-				limit = fmt.Sprintf("%d characters each", f.Items.Limit)
+	var source string
+	for i, block := range blocks {
+		text, _, _ := strings.Cut(block, "```")
+		if i == 0 {
+			source, _, _ = strings.Cut(text, "targets:")
+			if lines := strings.Count(text, "\n"); lines > 10 {
+				t.Errorf("the first configuration has %d lines, want at most 10", lines)
 			}
+		} else {
+			text = source + text
 		}
-		if f.Required {
-			kind += ", required"
+		cfg := load(t, text)
+		if len(cfg.Targets) != 1 || cfg.Targets[0].Type.Name() != "hubspot" {
+			t.Errorf("configuration %d has no target of this type", i+1)
 		}
-		if f.Limit > 0 {
-			limit = fmt.Sprintf("%d bytes", f.Limit)
-		}
-		fmt.Fprintf(&out, "| `%s` | %s | %s | %s |\n", f.Name, kind, limit, f.Doc)
 	}
-	return out.String()
 }

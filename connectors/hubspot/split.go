@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -181,12 +182,12 @@ func (s *splitter) tag(t token) {
 
 // end closes the element that t names, and what is open within it. An end without a beginning is left out.
 func (s *splitter) end(t token) {
-	for i := len(s.open) - 1; i >= 0; i-- {
-		if s.open[i].name != t.name {
+	for i, begun := range slices.Backward(s.open) {
+		if begun.name != t.name {
 			continue
 		}
-		for j := len(s.open) - 1; j >= i; j-- {
-			s.add("</" + s.open[j].name + ">")
+		for _, inner := range slices.Backward(s.open[i:]) {
+			s.add("</" + inner.name + ">")
 		}
 		s.open = s.open[:i]
 		return
@@ -266,8 +267,8 @@ func (s *splitter) flush() {
 		s.piece.Reset()
 		s.used = 0
 	} else {
-		for i := len(s.open) - 1; i >= 0; i-- {
-			s.piece.WriteString("</" + s.open[i].name + ">")
+		for _, begun := range slices.Backward(s.open) {
+			s.piece.WriteString("</" + begun.name + ">")
 		}
 		s.pieces = append(s.pieces, strings.Trim(s.piece.String(), "\n"))
 		s.piece.Reset()

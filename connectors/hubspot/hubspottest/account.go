@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -169,8 +168,6 @@ func (a *Account) Mistakes() []string {
 	return slices.Clone(a.mistakes)
 }
 
-var marker = regexp.MustCompile(`afterchat:\S+:[0-9]+/`)
-
 // Twice names what is in the account twice: contacts by e-mail, tickets by unique property, notes by marker. A note
 // that nothing is tied to is named, too.
 func (a *Account) Twice() []string {
@@ -182,7 +179,7 @@ func (a *Account) Twice() []string {
 		seen["ticket "+o.Properties["afterchat_conversation_id"]]++
 	}
 	for _, o := range a.Objects("notes") {
-		seen["note "+marker.FindString(o.Properties["hs_note_body"])]++
+		seen["note "+markerOf(o.Properties["hs_note_body"])]++
 		if len(a.Tied("notes", o.ID, "contacts"))+len(a.Tied("notes", o.ID, "tickets")) == 0 {
 			seen["note that is tied to nothing: "+o.ID] += 2
 		}
@@ -194,6 +191,14 @@ func (a *Account) Twice() []string {
 		}
 	}
 	return out
+}
+
+// markerOf is the last line of a note without the number of parts, whatever markup is around it.
+func markerOf(body string) string {
+	_, text, _ := strings.Cut(body[max(0, strings.LastIndex(body, "afterchat:")):], "afterchat:")
+	text, _, _ = strings.Cut(text, "<")
+	text, _, _ = strings.Cut(text, "/")
+	return strings.TrimSpace(text)
 }
 
 // Count returns how many notes there are, and all that is there twice besides.

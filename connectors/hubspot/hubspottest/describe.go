@@ -27,6 +27,7 @@ func object(fields map[string]shape) shape { return shape{kind: "object", fields
 func batchOf(item map[string]shape) shape {
 	return object(map[string]shape{"inputs": listOf(object(item))})
 }
+
 func properties(more map[string]shape) shape {
 	fields := map[string]shape{"properties": mapOf(text())}
 	maps.Copy(fields, more)

@@ -1,0 +1,382 @@
+// This file breaks every request of a push in every way, on real connections, kills the process between any two steps,
+// and counts what is in the account afterwards.
+
+package hubspot_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/connectors/connectortest"
+	"github.com/afterchat/afterchat/connectors/hubspot"
+	"github.com/afterchat/afterchat/connectors/hubspot/hubspottest"
+)
+
+// scenario is a push that is broken.
+type scenario struct {
+	name     string
+	settings func(*hubspot.Settings)
+	refuse   bool // contacts cannot be upserted
+	fields   func(n, revision int) map[string]any
+	known    bool // the contact is there already, with a first name
+	later    bool // revision 2 is broken, not 1
+	notes    int
+}
+
+func scenarios() []scenario {
+	noEmail := func(n, revision int) map[string]any {
+		fields := long(fieldsOf(n, revision))
+		delete(fields, "email")
+		return fields
+	}
+	growing := func(n, revision int) map[string]any {
+		if revision == 1 {
+			return fieldsOf(n, 1)
+		}
+		return long(fieldsOf(n, revision))
+	}
+	shrinking := func(n, revision int) map[string]any { return growing(n, 3-revision) }
+	return []scenario{
+		{name: "new contact", fields: fieldsOf, notes: 1},
+		{name: "known contact", fields: fieldsOf, known: true, notes: 1},
+		{name: "no upsert", fields: fieldsOf, refuse: true, notes: 1},
+		{name: "ticket", settings: withTicket, fields: fieldsOf, notes: 1},
+		{name: "catch-all, ticket, two notes", settings: both(withTicket, withCatchAll), fields: noEmail, notes: 2},
+		{name: "longer revision", settings: withTicket, fields: growing, later: true, notes: 2},
+		{name: "shorter revision", fields: shrinking, later: true, notes: 1},
+	}
+}
+
+// desk is a scenario on a real server.
+type desk struct {
+	scenario
+	account   *hubspottest.Account
+	connector connectors.Connector
+	n         int // conversations so far
+}
+
+// serve opens a scenario on a real server.
+func (s scenario) serve(t *testing.T) *desk {
+	t.Helper()
+	var d *desk
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.account.ServeHTTP(w, r) }))
+	t.Cleanup(server.Close)
+	d = s.open(t, nil, server.URL)
+	return d
+}
+
+// open opens a scenario with an empty account.
+func (s scenario) open(t *testing.T, transport http.RoundTripper, url string) *desk {
+	t.Helper()
+	config := settings(s.settings)
+	if url != "" {
+		config.URL = url
+	}
+	c, err := hubspot.Type().Open(config, connectors.Env{Target: "crm", Logger: slog.New(slog.DiscardHandler), Transport: transport})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &desk{scenario: s, connector: c}
+	d.fresh()
+	return d
+}
+
+// fresh empties the account. No request is under way then.
+func (d *desk) fresh() {
+	d.account = account()
+	d.account.RefuseUpsert = d.refuse
+}
+
+// next prepares a conversation and returns the record whose push is broken.
+func (d *desk) next(t *testing.T) connectors.Record {
+	t.Helper()
+	d.n++
+	d.account.Break(0, hubspottest.None)
+	if d.known {
+		d.account.Add("contacts", map[string]string{"email": fmt.Sprintf("ada%d@example.com", d.n), "firstname": "Augusta"})
+	}
+	rec := record(d.n, 1, d.fields(d.n, 1))
+	if !d.later {
+		return rec
+	}
+	receipt, err := d.connector.Push(t.Context(), rec)
+	if err != nil {
+		t.Fatalf("%s: the first revision: %v", d.name, err)
+	}
+	rec = record(d.n, 2, d.fields(d.n, 2))
+	rec.Prior = receipt
+	return rec
+}
+
+// push pushes once and loses patience when the account is slow.
+func (d *desk) push(t *testing.T, rec connectors.Record) (connectors.Receipt, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-d.account.Stalled():
+			cancel()
+		case <-ended:
+		}
+	}()
+	return d.connector.Push(ctx, rec)
+}
+
+// deliver pushes as the engine does until the push succeeds, and returns the number of attempts.
+func (d *desk) deliver(t *testing.T, rec connectors.Record) int {
+	t.Helper()
+	for rec.Attempt = 1; rec.Attempt <= 12; rec.Attempt++ {
+		receipt, err := d.push(t, rec)
+		if err == nil {
+			return rec.Attempt
+		}
+		if !receipt.IsZero() {
+			rec.Prior = receipt
+		}
+		e := connectors.Classify(err)
+		if e.Kind == connectors.Rejected || e.Kind == connectors.Denied {
+			t.Fatalf("%s: attempt %d: %v: %v", d.name, rec.Attempt, e.Kind, err)
+		}
+		rec.Uncertain = rec.Uncertain || e.Uncertain
+	}
+	t.Fatalf("%s: no success", d.name)
+	return 0
+}
+
+// audit fails unless the n-th conversation is in the account once and whole.
+func (d *desk) audit(t *testing.T, what string, n int) {
+	t.Helper()
+	mark := fmt.Sprintf("afterchat:%04d:crm:", n)
+	var notes []hubspottest.Object
+	for _, o := range d.account.Objects("notes") {
+		if strings.Contains(o.Properties["hs_note_body"], mark) {
+			notes = append(notes, o)
+		}
+	}
+	if len(notes) != d.notes {
+		t.Errorf("%s: %d notes, want %d", what, len(notes), d.notes)
+	}
+	for i, o := range notes {
+		if !strings.Contains(o.Properties["hs_note_body"], fmt.Sprintf("%s%d/%d", mark, i+1, d.notes)) {
+			t.Errorf("%s: note %d is not part %d of %d", what, i+1, i+1, d.notes)
+		}
+		if len(d.account.Tied("notes", o.ID, "contacts")) != 1 {
+			t.Errorf("%s: note %d is tied to %d contacts", what, i+1, len(d.account.Tied("notes", o.ID, "contacts")))
+		}
+		if tickets := len(d.account.Tied("notes", o.ID, "tickets")); tickets > 1 || (d.settings != nil && tickets == 0) {
+			t.Errorf("%s: note %d is tied to %d tickets", what, i+1, tickets)
+		}
+	}
+	if twice := d.account.Twice(); len(twice) > 0 {
+		t.Errorf("%s: there twice: %v", what, twice)
+	}
+}
+
+// steps lists the requests of a push without faults.
+func (d *desk) steps(t *testing.T) []string {
+	t.Helper()
+	rec := d.next(t)
+	before := len(d.account.Requests())
+	d.deliver(t, rec)
+	d.audit(t, d.name+" without faults", d.n)
+	var out []string
+	for _, r := range d.account.Requests()[before:] {
+		out = append(out, r.Step)
+	}
+	return out
+}
+
+const repeats = 10
+
+// TestFaultMatrix prints fault × step → most attempts / objects, and fails on any duplicate.
+func TestFaultMatrix(t *testing.T) {
+	t.Parallel()
+	var injected atomic.Int64
+	t.Cleanup(func() { t.Logf("%d faults", injected.Load()) })
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			d := s.serve(t)
+			steps := d.steps(t)
+			table := [][]string{append([]string{s.name}, steps...)}
+			for _, f := range hubspottest.Faults() {
+				row := []string{f.String()}
+				for at := range steps {
+					d.fresh()
+					most := 0
+					for range repeats {
+						rec := d.next(t)
+						d.account.Break(at+1, f)
+						most = max(most, d.deliver(t, rec))
+						d.audit(t, fmt.Sprintf("%s at %s", f, steps[at]), d.n)
+						injected.Add(1)
+					}
+					sound(t, d.account)
+					row = append(row, fmt.Sprintf("%d× ≤%d attempts, 1 object", repeats, most))
+				}
+				table = append(table, row)
+			}
+			t.Log("\n" + columns(table))
+		})
+	}
+}
+
+func columns(rows [][]string) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	_ = w.Flush()
+	return out.String()
+}
+
+// TestRandomFaults breaks several requests of each push, in any way.
+func TestRandomFaults(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			random := rand.New(rand.NewPCG(2026, uint64(len(s.name))))
+			d := s.serve(t)
+			for range 40 {
+				d.fresh()
+				a := d.account
+				rec := d.next(t)
+				var faults []string
+				for rec.Attempt = 1; rec.Attempt <= 4; rec.Attempt++ {
+					f := hubspottest.Faults()[random.IntN(len(hubspottest.Faults()))]
+					faults = append(faults, f.String())
+					a.Break(1+random.IntN(6), f)
+					receipt, err := d.push(t, rec)
+					if err == nil { // and the process dies before the receipt is written down
+						rec.Uncertain = true
+						break
+					}
+					rec.Uncertain = rec.Uncertain || connectors.Classify(err).Uncertain
+					if random.IntN(3) > 0 { // else it dies here, too
+						if !receipt.IsZero() {
+							rec.Prior = receipt
+						}
+					} else {
+						rec.Uncertain = true
+					}
+				}
+				a.Break(0, hubspottest.None)
+				d.deliver(t, rec)
+				d.audit(t, strings.Join(faults, ", "), d.n)
+				sound(t, a)
+			}
+		})
+	}
+}
+
+var errKilled = errors.New("killed")
+
+// TestKill kills the process before and after every request. No receipt of the killed push is left, so the next one has
+// to find everything by looking.
+func TestKill(t *testing.T) {
+	t.Parallel()
+	for _, s := range scenarios() {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			var d *desk
+			wire := connectortest.NewWire(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.account.ServeHTTP(w, r) }))
+			d = s.open(t, wire, "")
+			steps := d.steps(t)
+			for _, acted := range []bool{false, true} {
+				for at := range steps {
+					d.fresh()
+					for again := range 3 { // killed once, twice, three times
+						rec := d.next(t)
+						for range again + 1 {
+							d.kill(t, wire, rec, at+1, acted)
+							rec.Uncertain, rec.Attempt = true, rec.Attempt+1
+						}
+						d.deliver(t, rec)
+						d.audit(t, fmt.Sprintf("killed at %s, acted: %t", steps[at], acted), d.n)
+					}
+					sound(t, d.account)
+				}
+			}
+		})
+	}
+}
+
+// kill pushes until the at-th request and panics there, as far from any cleaning up as a kill is.
+func (d *desk) kill(t *testing.T, wire *connectortest.Wire, rec connectors.Record, at int, acted bool) {
+	t.Helper()
+	defer wire.Heal()
+	defer func() {
+		if v := recover(); v != nil && v != any(errKilled) {
+			panic(v)
+		}
+	}()
+	wire.Break(at, func(_ *http.Request, pass func() *http.Response) (*http.Response, error) {
+		if acted {
+			_ = pass().Body.Close()
+		}
+		panic(errKilled)
+	})
+	// A later try may need fewer requests and then succeed; its receipt is lost, too.
+	if _, err := d.connector.Push(t.Context(), rec); err != nil {
+		t.Errorf("before the kill: %v", err)
+	}
+}
+
+// TestAtOnce pushes many conversations of few visitors at once, with faults in between.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	d := scenario{name: "at once", settings: withTicket}.serve(t)
+	a := d.account
+	const n = 40
+	errs := make(chan error, n)
+	for i := range n {
+		go func() {
+			fields := fieldsOf(i+1, 1)
+			fields["email"] = fmt.Sprintf("ada%d@example.com", i%3)
+			rec := record(i+1, 1, fields)
+			var err error
+			for rec.Attempt = 1; rec.Attempt < 9; rec.Attempt++ {
+				if i%4 == 0 {
+					a.Break(2, []hubspottest.Fault{hubspottest.ResetAfter, hubspottest.PageAfter, hubspottest.Secondly}[rec.Attempt%3])
+				}
+				var receipt connectors.Receipt
+				if receipt, err = d.connector.Push(t.Context(), rec); err == nil {
+					break
+				}
+				rec.Prior, rec.Uncertain = receipt, rec.Uncertain || connectors.Classify(err).Uncertain
+				if rec.Attempt == 6 {
+					a.Break(0, hubspottest.None)
+				}
+			}
+			errs <- err
+		}()
+	}
+	var failed []string
+	for range n {
+		if err := <-errs; err != nil {
+			failed = append(failed, err.Error())
+		}
+	}
+	slices.Sort(failed)
+	want(t, "failures", []string(nil), failed)
+	want(t, "contacts, tickets, notes", []int{3, n, n},
+		[]int{len(a.Objects("contacts")), len(a.Objects("tickets")), len(a.Objects("notes"))})
+	sound(t, a)
+}
