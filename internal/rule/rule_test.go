@@ -113,20 +113,24 @@ func TestExpressions(t *testing.T) {
 
 func TestConditions(t *testing.T) {
 	t.Parallel()
-	runTable(t, "conditions.txt", func(src string, c *chat.Conversation) string {
-		condition, problems := CompileCondition(src, testScope)
-		if problems != nil {
-			return list(problems)
-		}
-		ok, err := condition.Match(c)
-		if err != nil {
-			return err.Error()
-		}
-		if ok {
-			return "match"
-		}
-		return "no match"
-	})
+	for _, file := range []string{"conditions.txt", "plain_expr.txt"} {
+		runTable(t, file, matchCondition)
+	}
+}
+
+func matchCondition(src string, c *chat.Conversation) string {
+	condition, problems := CompileCondition(src, testScope)
+	if problems != nil {
+		return list(problems)
+	}
+	ok, err := condition.Match(c)
+	if err != nil {
+		return err.Error()
+	}
+	if ok {
+		return "match"
+	}
+	return "no match"
 }
 
 func TestTemplates(t *testing.T) {
