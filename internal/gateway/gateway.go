@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/config/secret"
 	"github.com/afterchat/afterchat/internal/delivery"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/sqlite"
@@ -117,6 +118,13 @@ func (g *Gateway) Run(ctx context.Context) error {
 	notifySystemd(g.Logger, "READY=1")
 	g.Logger.Info("started", "version", g.Version, "hooks", listeners.hooks.Addr().String(), "admin", listeners.admin.Addr().String(),
 		"sources", len(g.boot.Sources), "targets", len(g.boot.Targets), "ms", time.Since(began).Milliseconds())
+	for _, s := range g.boot.Sources {
+		path := s.Path
+		if len(s.Secret) > 0 {
+			path += "/" + secret.Mask
+		}
+		g.Logger.Info("source", "source", s.Name, "type", s.Type, "path", path)
+	}
 	g.tellWaiting(ctx, g.boot)
 	if g.Started != nil {
 		g.Started(Addresses{Hooks: listeners.hooks.Addr(), Admin: listeners.admin.Addr(), TLS: g.boot.Server.TLS != nil})
@@ -140,9 +148,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 func (g *Gateway) drain(ctx context.Context, hooks *http.Server, activated bool) {
 	notifySystemd(g.Logger, "STOPPING=1")
 	g.draining.Store(true)
-	hooks.SetKeepAlivesEnabled(false)
 	if delay := g.setup.Load().config.Server.DrainDelay; !activated && delay > 0 {
-		g.Logger.Info("draining", "delay", delay.String())
+		g.Logger.Info("draining", "delay", delay.String(), "hint", "another signal stops at once")
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():

@@ -135,34 +135,39 @@ func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	g := startGateway(t, strings.Replace(hookConfig, "max_body: 4MiB", "max_body: 1MiB, max_in_flight: 1MiB, read_timeout: 10s", 1), &desk{})
 	address := g.addresses.Hooks.String()
-	hog, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
+	// hog sends all of a large body but its end. It is refused itself while another hook is being read.
+	hog := func() net.Conn {
+		connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fmt.Fprintf(connection, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 1048000\r\n\r\n%s", hookSecret, strings.Repeat(" ", 1047000)); err != nil {
+			t.Logf("the large hook was refused: %v", err)
+		}
+		return connection
 	}
-	defer func() { _ = hog.Close() }()
-	if _, err := fmt.Fprintf(hog, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: 1048576\r\n\r\n{", hookSecret); err != nil {
-		t.Fatal(err)
+	hook := "POST /in/shop/SECRET\n\n" + `{"accountId":1,"channel":{"id":7},"messages":[{"type":"visitor","from":"visitor:a","content":"` + strings.Repeat("x", 1000) + `"}]}`
+	deadline := time.Now().Add(8 * time.Second)
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	large := hog()
+	for <-ticker.C; ; <-ticker.C {
+		answer := send(t, address, hook)
+		if strings.HasPrefix(answer, "503 Retry-After: ") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("beside a large hook: %s", answer)
+		}
+		_ = large.Close()
+		large = hog()
 	}
-	hook := "POST /in/shop/SECRET\n\n" + `{"accountId":1,"channel":{"id":7},"messages":[{"type":"visitor","from":"visitor:a","content":"Hello"}]}`
-	poll := func(want string) {
-		t.Helper()
-		deadline := time.Now().Add(8 * time.Second)
-		ticker := time.NewTicker(10 * time.Millisecond)
-		defer ticker.Stop()
-		for {
-			answer := send(t, address, hook)
-			if strings.HasPrefix(answer, want) {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("%s, want %s", answer, want)
-			}
-			<-ticker.C
+	_ = large.Close()
+	for answer := ""; !strings.HasPrefix(answer, "200 "); <-ticker.C {
+		if answer = send(t, address, hook); time.Now().After(deadline) {
+			t.Fatalf("when the large hook has gone: %s", answer)
 		}
 	}
-	poll("503 Retry-After: ")
-	_ = hog.Close()
-	poll("200 ")
 }
 
 func TestReadyzSaysWhyNot(t *testing.T) {
@@ -189,5 +194,46 @@ func TestASecondGatewayOnTheSameLedgerIsRefused(t *testing.T) {
 	err := second.Run(t.Context())
 	if err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("second: %v", err)
+	}
+}
+
+// TestHooksOnOpenConnectionsAreTakenWhileDraining: a sender that keeps a connection is told to leave it, not cut off.
+func TestHooksOnOpenConnectionsAreTakenWhileDraining(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "drain_delay: 0s", "drain_delay: 5s", 1), &desk{})
+	connection, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", g.addresses.Hooks.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	reader := bufio.NewReader(connection)
+	post := func(id int) *http.Response {
+		body := fmt.Sprintf(`{"accountId":1,"channel":{"id":%d},"messages":[{"type":"visitor","from":"visitor:a","content":"Hello"}]}`, id)
+		if _, err := fmt.Fprintf(connection, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", hookSecret, len(body), body); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(reader, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, response.Body)
+		_ = response.Body.Close()
+		return response
+	}
+	if r := post(1); r.StatusCode != http.StatusOK || r.Close {
+		t.Fatalf("%s, closes %v", r.Status, r.Close)
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- g.stop() }()
+	for deadline := time.Now().Add(4 * time.Second); !strings.HasPrefix(send(t, g.addresses.Admin.String(), "GET /readyz"), "503"); {
+		if time.Now().After(deadline) {
+			t.Fatal("readyz does not turn 503")
+		}
+	}
+	if r := post(2); r.StatusCode != http.StatusOK || !r.Close {
+		t.Errorf("while draining: %s, closes %v; want 200 and a close", r.Status, r.Close)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }

@@ -168,5 +168,10 @@ func planner(p *pipeline.Pipeline) intake.Planner {
 // serveHook answers a hook with the configuration in force. One that is under way when that changes is finished with
 // the configuration that it began with.
 func (g *Gateway) serveHook(w http.ResponseWriter, r *http.Request) {
+	if g.draining.Load() {
+		// The client opens another connection, which a load balancer takes elsewhere. Idle connections stay until the
+		// listener closes: cutting them now would refuse the hooks that come on them.
+		w.Header().Set("Connection", "close")
+	}
 	g.setup.Load().hooks.ServeHTTP(w, r)
 }

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/labstack/echo/v4"
 )
@@ -54,34 +56,25 @@ func (s *Signature) verify(header http.Header, body []byte) bool {
 // noSource stands in for an unknown path, so that it costs the same comparison as a wrong secret.
 var noSource = Source{Secrets: []Digest{DigestOf("no such source")}}
 
-// authenticate finds the source that a path names and checks the secret in it. nil is a 404.
-func (h *Handler) authenticate(path string) *Source {
+// authenticate finds the source that a path names, nil if it names none, and checks the secret in the path.
+func (h *Handler) authenticate(path string) (src *Source, match bool) {
 	path = strings.TrimSuffix(path, "/")
 	if src := h.sources[path]; src != nil && len(src.Secrets) == 0 {
-		return src
+		return src, true
 	}
 	prefix, sent := path, ""
 	if i := strings.LastIndexByte(path, '/'); i >= 0 {
 		prefix, sent = path[:i], path[i+1:]
 	}
-	src := h.sources[prefix]
-	known := src != nil && len(src.Secrets) > 0
-	if !known {
-		src = &noSource
+	src = h.sources[prefix]
+	compared := src
+	if src == nil || len(src.Secrets) == 0 {
+		src, compared = nil, &noSource
 	}
-	match := false
-	for _, digest := range src.Secrets {
+	for _, digest := range compared.Secrets {
 		match = digest.equals(sent) || match
 	}
-	if !known {
-		return nil
-	}
-	if !match {
-		h.Metrics.Hook(src.Name, "unauthorized")
-		h.Logger.Warn("hook", "source", src.Name, "result", "unauthorized", "status", http.StatusNotFound, "reason", "wrong secret in the path")
-		return nil
-	}
-	return src
+	return src, match && src != nil
 }
 
 // admit checks what can be checked before the body is read: the address, Basic credentials, the method.
@@ -117,4 +110,32 @@ func allowed(networks []netip.Prefix, address string) bool {
 		}
 	}
 	return false
+}
+
+// quota bounds the log lines that strangers can cause: quotaLines in each quotaPeriod.
+type quota struct {
+	mu       sync.Mutex
+	until    time.Time
+	lines    int
+	unlogged int
+}
+
+const (
+	quotaLines  = 10
+	quotaPeriod = 10 * time.Second
+)
+
+// next tells whether there may be another line now, and how many there were none for before it.
+func (q *quota) next(now time.Time) (unlogged int, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now.After(q.until) {
+		q.until, q.lines = now.Add(quotaPeriod), 0
+	}
+	if q.lines++; q.lines > quotaLines {
+		q.unlogged++
+		return 0, false
+	}
+	unlogged, q.unlogged = q.unlogged, 0
+	return unlogged, true
 }

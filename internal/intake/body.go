@@ -44,6 +44,9 @@ func (b *budget) take(n, limit int64) bool {
 	return false
 }
 
+// A body is read in steps that grow with it, so that a sender who claims much and sends little holds little.
+const firstStep, longestStep = 4 << 10, 1 << 20
+
 // read reads the body of r. release gives back what it took of the budget, and must be called in any case.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
 	var taken int64
@@ -51,24 +54,19 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 	if r.ContentLength > h.MaxBody {
 		return nil, release, &tooLarge
 	}
-	busy := &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
 	var buffer bytes.Buffer
-	if n := r.ContentLength; n > 0 {
-		if !h.budget.take(n, h.MaxInFlight) {
-			return nil, release, busy
-		}
-		taken = n
-		buffer.Grow(int(min(n, 1<<20))) // a claimed length is not memory until it arrives
-	}
 	limited := http.MaxBytesReader(w, r.Body, h.MaxBody)
 	for {
-		_, err := io.CopyN(&buffer, limited, 64<<10)
-		if over := int64(buffer.Len()) - taken; over > 0 {
-			if !h.budget.take(over, h.MaxInFlight) {
-				return nil, release, busy
-			}
-			taken += over
+		left := h.MaxBody - int64(buffer.Len())
+		if r.ContentLength >= 0 {
+			left = r.ContentLength - int64(buffer.Len())
 		}
+		step := min(max(int64(buffer.Len()), firstStep), longestStep, left)
+		if !h.budget.take(step, h.MaxInFlight) {
+			return nil, release, &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
+		}
+		taken += step
+		_, err := io.CopyN(&buffer, limited, max(step, 1)) // at the end one byte more, to see that it is the end
 		if errors.Is(err, io.EOF) {
 			return buffer.Bytes(), release, nil
 		}
@@ -92,7 +90,11 @@ func readRefusal(err error) *refusal {
 // read as it is labelled.
 func inflate(body []byte, encoding string, limit int64) ([]byte, error) {
 	var reader io.Reader
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
+	encoding = strings.ToLower(strings.TrimSpace(encoding))
+	if unlabeled := encoding == "" || encoding == "identity"; unlabeled && bytes.HasPrefix(body, []byte{0x1f, 0x8b, 8}) {
+		encoding = "gzip" // nothing that is sent as text begins like this
+	}
+	switch encoding {
 	case "", "identity":
 		return body, nil
 	case "gzip", "x-gzip":
@@ -133,7 +135,7 @@ func isProbe(body []byte) bool {
 	if len(body) > 64 {
 		return len(bytes.TrimSpace(body)) == 0
 	}
-	switch strings.ToLower(strings.Trim(string(body), " \t\r\n\x00\ufeff")) {
+	switch strings.ToLower(strings.Join(strings.Fields(strings.Trim(string(body), "\x00\ufeff")), "")) {
 	case "", "{}", "[]", "null", "test", `"test"`:
 		return true
 	}

@@ -78,6 +78,8 @@ type Handler struct {
 	echo    *echo.Echo
 	sources map[string]*Source
 	budget  *budget
+
+	strangers *quota // of log lines
 }
 
 // New makes a Handler.
@@ -85,7 +87,7 @@ func New(o Options) *Handler {
 	if o.CommitTimeout == 0 {
 		o.CommitTimeout = 10 * time.Second
 	}
-	h := &Handler{Options: o, echo: echo.New(), sources: make(map[string]*Source, len(o.Sources)), budget: &budget{}}
+	h := &Handler{Options: o, echo: echo.New(), sources: make(map[string]*Source, len(o.Sources)), budget: &budget{}, strangers: &quota{}}
 	for i := range h.Sources {
 		h.sources[h.Sources[i].Path] = &h.Sources[i]
 	}
@@ -103,7 +105,7 @@ func New(o Options) *Handler {
 // MaxInFlight.
 func (h *Handler) Successor(o Options) *Handler {
 	next := New(o)
-	next.budget = h.budget
+	next.budget, next.strangers = h.budget, h.strangers
 	return next
 }
 
@@ -114,9 +116,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.echo.Ser
 func (h *Handler) hook(c echo.Context) error {
 	start := time.Now()
 	r := c.Request()
-	src := h.authenticate(r.URL.Path)
-	if src == nil {
-		return h.reject(c, nil, refusal{status: http.StatusNotFound, result: "unauthorized", text: "not found"})
+	src, match := h.authenticate(r.URL.Path)
+	if !match {
+		return h.stranger(c, src)
 	}
 	if refused := h.admit(c, src); refused != nil {
 		return h.reject(c, src, *refused)
@@ -266,24 +268,38 @@ func (h *Handler) unavailable(c echo.Context, src *Source, err error) error {
 	return h.reject(c, src, refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "cannot store now, send it again", err: err})
 }
 
-// reject answers a hook that was not taken. Everything but a wrong path is worth an operator's eye, for the sender
-// will not come back.
-func (h *Handler) reject(c echo.Context, src *Source, r refusal) error {
+// stranger answers a request without the right secret, with the same 404 whatever is wrong. src is the source whose path
+// it is, nil for a path of none. The path is not logged, for it may hold a secret that is nearly right; what is logged
+// is bounded, for anybody can send such requests.
+func (h *Handler) stranger(c echo.Context, src *Source) error {
+	name, reason := "", "the path is of no source"
 	if src != nil {
-		h.Metrics.Hook(src.Name, r.result)
-		level := slog.LevelError
-		if r.result == "unauthorized" {
-			level = slog.LevelWarn
-		}
-		attributes := []slog.Attr{
-			slog.String("source", src.Name), slog.String("result", r.result), slog.Int("status", r.status),
-			slog.String("reason", r.text), slog.String("ip", c.RealIP()),
-		}
-		if r.err != nil {
-			attributes = append(attributes, slog.String("error", r.err.Error()))
-		}
-		h.Logger.LogAttrs(c.Request().Context(), level, "hook", attributes...)
+		name, reason = src.Name, "wrong secret in the path"
+		h.Metrics.Hook(src.Name, "unauthorized")
 	}
+	if more, ok := h.strangers.next(time.Now()); ok {
+		h.Logger.Warn("hook", "source", name, "result", "unauthorized", "status", http.StatusNotFound, "reason", reason,
+			"ip", c.RealIP(), "method", c.Request().Method, "unlogged", more,
+			"hint", "compare the address that is entered at the chat platform with path and secret of the source")
+	}
+	return c.JSONBlob(http.StatusNotFound, answerBody("not found"))
+}
+
+// reject answers a hook that was not taken. Each is worth an operator's eye, for the sender will not come back.
+func (h *Handler) reject(c echo.Context, src *Source, r refusal) error {
+	h.Metrics.Hook(src.Name, r.result)
+	level := slog.LevelError
+	if r.result == "unauthorized" {
+		level = slog.LevelWarn
+	}
+	attributes := []slog.Attr{
+		slog.String("source", src.Name), slog.String("result", r.result), slog.Int("status", r.status),
+		slog.String("reason", r.text), slog.String("ip", c.RealIP()),
+	}
+	if r.err != nil {
+		attributes = append(attributes, slog.String("error", r.err.Error()))
+	}
+	h.Logger.LogAttrs(c.Request().Context(), level, "hook", attributes...)
 	header := c.Response().Header()
 	switch r.status {
 	case http.StatusServiceUnavailable:
@@ -291,7 +307,7 @@ func (h *Handler) reject(c echo.Context, src *Source, r refusal) error {
 	case http.StatusMethodNotAllowed:
 		header.Set("Allow", "GET, HEAD, POST")
 	case http.StatusUnauthorized:
-		if src != nil && src.Basic != nil {
+		if src.Basic != nil {
 			header.Set("WWW-Authenticate", `Basic realm="afterchat"`)
 		}
 	case http.StatusRequestEntityTooLarge, http.StatusRequestTimeout:

@@ -10,6 +10,7 @@ package smartsupp
 import (
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -159,6 +160,10 @@ func recognize(fields map[string]any) error {
 	return foreign(fields)
 }
 
+// fieldName is what a name of a field looks like. Others are not repeated in a reason: a body that is no JSON at all can
+// be read as a form whose only key is what somebody wrote.
+var fieldName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,39}$`)
+
 // foreign says what a document is that is no POST hook.
 func foreign(fields map[string]any) *source.Error {
 	keys := make([]string, 0, len(fields))
@@ -185,11 +190,10 @@ func foreign(fields map[string]any) *source.Error {
 	}
 	slices.Sort(keys)
 	shown := make([]string, 0, 6)
-	for _, key := range keys[:min(len(keys), 6)] {
-		if runes := []rune(chat.CleanLine(key)); len(runes) > 40 {
-			key = string(runes[:40]) + "…"
+	for _, key := range keys {
+		if len(shown) < cap(shown) && fieldName.MatchString(key) {
+			shown = append(shown, strconv.Quote(key))
 		}
-		shown = append(shown, strconv.Quote(key))
 	}
 	if len(keys) > len(shown) {
 		shown = append(shown, "…")
