@@ -133,6 +133,7 @@ type Field struct {
 	Limit    int      // Text: most characters; HTML and List: most bytes or items; 0: no limit. Longer values are cut, visibly
 	Bytes    bool     // Limit counts bytes of UTF-8 instead of characters
 	Values   []string // Text: the only values allowed; empty: any
+	NoGaps   bool     // List and Any: no item of a list may be absent, for leaving it out changes what the others mean
 	Items    *Field   // List: what each item is; Map: what each value is; nil: anything
 	Fields   []Field  // Map: the keys that it may have; empty: any
 }

@@ -64,7 +64,11 @@ func segments(path any, id string) ([]string, error) {
 func address(base *url.URL, path any, query map[string]any, id string) (string, error) {
 	parts, err := segments(path, id)
 	if err != nil {
-		return "", rejected(err, "map values that may hold anything as items of a list: path: [contacts, '${visitor.id}']")
+		hint := "map values that may hold anything as items of a list: path: [contacts, '${visitor.id}']"
+		if _, list := path.([]any); list {
+			hint = "a server would resolve it to another address; map a value that cannot be it, such as an id"
+		}
+		return "", rejected(err, hint)
 	}
 	u := *base
 	if len(parts) > 0 {

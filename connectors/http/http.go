@@ -45,7 +45,7 @@ func once(s Settings) connectors.Once {
 func fields(s Settings) []connectors.Field {
 	text := &connectors.Field{Name: "value", Type: connectors.Text, Doc: "the value"}
 	path := connectors.Field{
-		Name: "path", Type: connectors.Any,
+		Name: "path", Type: connectors.Any, NoGaps: true,
 		Doc: "path that is appended to the url's: a text, or a list of which each item is one segment, whatever it holds",
 	}
 	query := connectors.Field{Name: "query", Type: connectors.Map, Items: text, Doc: "query values, added to the url's"}
@@ -64,7 +64,7 @@ func fields(s Settings) []connectors.Field {
 	}
 	update := connectors.Field{
 		Name: "update", Type: connectors.Map,
-		Doc: "the request for a conversation that the target holds already; needs receipt.id. Without it the same request is sent again under a new key",
+		Doc: "the request for a conversation that the target holds already; needs receipt.id. Without it the same request is sent again under a new key, or with once: lookup nothing",
 		Fields: []connectors.Field{
 			{Name: "method", Type: connectors.Text, Values: []string{"PUT", "PATCH", "POST"}, Doc: "method of the update; PUT unless said"},
 			updatePath,
@@ -131,15 +131,18 @@ func (s Settings) secrets(base *url.URL) []secret.String {
 func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
 	prior := rec.Prior
 	update, hasUpdate := rec.Fields["update"].(map[string]any)
-	if t.settings.Once == "lookup" && rec.Uncertain {
+	if t.settings.Once == "lookup" && (rec.Uncertain || rec.Revision > 1 && prior.IsZero()) {
 		var done bool
 		var err error
 		if prior, done, err = t.look(ctx, rec, update); done || err != nil {
 			return prior, err
 		}
 	}
-	if hasUpdate && prior.ID != "" {
+	switch {
+	case hasUpdate && prior.ID != "":
 		return t.update(ctx, rec, update, prior)
+	case t.settings.Once == "lookup" && !prior.IsZero():
+		return prior, nil // one object, and no update is mapped
 	}
 	return t.create(ctx, rec)
 }

@@ -362,6 +362,39 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// TestRevisionWithoutUpdate: with once: lookup a revision never makes a second object, whether its receipt is known or
+// has to be looked for.
+func TestRevisionWithoutUpdate(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		once  string
+		prior connectors.Receipt
+		want  []string
+	}{
+		"the receipt is known":    {"lookup", connectors.Receipt{ID: "5"}, nil},
+		"the receipt has no id":   {"lookup", connectors.Receipt{}, []string{http.MethodGet}},
+		"a key of the revision's": {"key", connectors.Receipt{ID: "5"}, []string{http.MethodPost}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wire := connectortest.NewWire(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`[{"id": 5}]`)) }))
+			c := open(t, settings(func(s *target.Settings) { s.Once = tt.once }), wire)
+			rec := record(map[string]any{"body": "x", "lookup": map[string]any{"path": "/by"}})
+			rec.Revision, rec.Prior = 2, tt.prior
+			if _, err := c.Push(t.Context(), rec); err != nil {
+				t.Fatal(err)
+			}
+			var methods []string
+			for _, sent := range wire.Sent() {
+				methods = append(methods, sent.Method)
+			}
+			if !slices.Equal(methods, tt.want) {
+				t.Errorf("sent %v, want %v", methods, tt.want)
+			}
+		})
+	}
+}
+
 // TestUpdateLookup repeats an update of which the outcome is unknown: it is sent again only if the target says that it
 // does not have it.
 func TestUpdateLookup(t *testing.T) {

@@ -78,6 +78,9 @@ func (c compiler) list(items []any, f connectors.Field, path Path) (node, []Prob
 		compiled, wrong := c.node(item, itemField(f), path.at(i))
 		problems = append(problems, wrong...)
 		n.items = append(n.items, compiled)
+		if f.NoGaps {
+			problems = append(problems, gap(&compiled, path.at(i))...)
+		}
 		n.transcript = n.transcript || compiled.transcript
 		if compiled.kind == literal && compiled.value != "" {
 			sure++
@@ -87,6 +90,20 @@ func (c compiler) list(items []any, f connectors.Field, path Path) (node, []Prob
 		problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("%d items, at most %d are taken", sure, f.Limit)})
 	}
 	return n, problems
+}
+
+// gap reports an item that may be absent in a list where none may.
+func gap(item *node, path Path) []Problem {
+	if item.kind == template && item.template.MayBeAbsent() {
+		return []Problem{{
+			Path: path, Offset: -1, Text: "this may be absent, and without it the others would mean something else",
+			Hint: "end coalesce with a literal: coalesce(visitor.id, \"unknown\")",
+		}}
+	}
+	if item.kind == null || item.kind == literal && item.value == "" {
+		return []Problem{{Path: path, Offset: -1, Text: "this is empty, and without it the others would mean something else", Hint: "leave it out"}}
+	}
+	return nil
 }
 
 func (c compiler) object(m Mapping, f connectors.Field, path Path) (node, []Problem) {

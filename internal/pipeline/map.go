@@ -226,8 +226,11 @@ func (r *renderer) list(n *node, path string) (any, bool, error) {
 		if err != nil {
 			return nil, false, err
 		}
-		if ok && value != "" {
+		switch {
+		case ok && value != "":
 			items = append(items, value)
+		case n.field.NoGaps: // an earlier configuration, from before this was checked
+			return nil, false, &MappingError{Field: fmt.Sprintf("%s[%d]", path, i), Err: ErrAbsent}
 		}
 	}
 	return r.cutList(items, n.field, path), true, nil
