@@ -75,7 +75,7 @@ func keepClosed(d *desk) {
 			d.Errorf("%s after Close: %v, want ErrClosed", name, err)
 		}
 	}
-	d.engine = d.open(d, d.dir, d.opts)
+	d.start()
 }
 
 var retainCases = map[string]func(*desk){

@@ -63,11 +63,11 @@ type model struct {
 	lives int
 }
 
-func runModel(t *testing.T, open Opener) {
+func runModel(t *testing.T, s Suite) {
 	rapid.Check(t, func(rt *rapid.T) {
 		var o Options
 		keeping(&o)
-		d := newDesk(t, open, o)
+		d := newDesk(t, s, o)
 		m := &model{t: rt, desk: d, talks: map[string]*talk{}, units: map[unit]ledger.State{}}
 		defer func() {
 			m.audit(rt)
@@ -324,13 +324,13 @@ func (m *model) replay(t *rapid.T) {
 	m.units[unit{id, target, c.life, r.want}] = ledger.Pending
 }
 
-// crash closes and opens: every lease is void.
+// crash closes and opens: every lease is void, or at its end.
 func (m *model) crash(t *rapid.T) {
 	m.audit(t)
 	m.must(m.desk.engine.Close())
-	m.desk.engine = m.desk.open(m.desk.TB, m.desk.dir, m.desk.opts)
+	m.desk.start()
 	for _, l := range m.lent {
-		l.open = false
+		l.open = l.open && m.desk.suite.Lapse != nil
 	}
 	for _, c := range m.talks {
 		for _, r := range c.rows {

@@ -51,8 +51,16 @@ type Options struct {
 // Opener opens the engine that lives in folder dir, an empty one at first. It fails t if it cannot; the suite closes.
 type Opener func(t testing.TB, dir string, o Options) Engine
 
+// Suite is an engine under test.
+type Suite struct {
+	Open Opener
+	// Lapse ends the time of all leases in the ledger of folder dir, for an engine that several processes share: opening
+	// it says nothing of the workers of others. nil: opening makes the leases of an earlier run void at once.
+	Lapse func(t testing.TB, dir string)
+}
+
 // Run runs the whole suite.
-func Run(t *testing.T, open Opener) {
+func Run(t *testing.T, s Suite) {
 	groups := map[string]map[string]func(*desk){
 		"accept": acceptCases, "session": sessionCases, "claim": claimCases, "settle": settleCases, "revise": reviseCases,
 		"keep": keepCases, "retain": retainCases, "rename": renameCases,
@@ -62,29 +70,38 @@ func Run(t *testing.T, open Opener) {
 			for name, run := range cases {
 				t.Run(name, func(t *testing.T) {
 					t.Parallel()
-					d := newDesk(t, open, Options{})
+					d := newDesk(t, s, Options{})
 					run(d)
 					d.close()
 				})
 			}
 		})
 	}
-	t.Run("model", func(t *testing.T) { runModel(t, open) })
+	t.Run("model", func(t *testing.T) { runModel(t, s) })
 }
 
 // desk is an engine under test with the words that cases use. Whatever goes wrong unasked fails the test.
 type desk struct {
 	testing.TB
-	open   Opener
+	suite  Suite
 	dir    string
 	opts   Options
 	engine Engine
 }
 
-func newDesk(t testing.TB, open Opener, o Options) *desk {
-	d := &desk{TB: t, open: open, dir: t.TempDir(), opts: o}
-	d.engine = open(t, d.dir, o)
+func newDesk(t testing.TB, s Suite, o Options) *desk {
+	d := &desk{TB: t, suite: s, dir: t.TempDir(), opts: o}
+	d.start()
 	return d
+}
+
+// start opens the engine, after what every worker of before had leased has come to its end.
+func (d *desk) start() {
+	d.Helper()
+	d.engine = d.suite.Open(d, d.dir, d.opts)
+	if d.suite.Lapse != nil {
+		d.suite.Lapse(d, d.dir)
+	}
 }
 
 // reopen closes the engine and opens it again, with other options perhaps.
@@ -94,7 +111,7 @@ func (d *desk) reopen(change ...func(*Options)) {
 	for _, c := range change {
 		c(&d.opts)
 	}
-	d.engine = d.open(d, d.dir, d.opts)
+	d.start()
 }
 
 // close audits the ledger, too.

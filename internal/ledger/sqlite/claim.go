@@ -191,7 +191,7 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 	}
 	defer l.users.Done()
 	var packed []byte
-	err := l.readers.QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)
+	err := l.readers.Load().QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row.ErrNoBody
 	}

@@ -54,7 +54,7 @@ func TestUpgrade(t *testing.T) {
 // tables lists the columns of all tables and indexes.
 func tables(t *testing.T, l *Ledger) (list []string) {
 	t.Helper()
-	rows, err := l.readers.QueryContext(t.Context(), `SELECT m.name || ': ' || coalesce(
+	rows, err := l.readers.Load().QueryContext(t.Context(), `SELECT m.name || ': ' || coalesce(
 		(SELECT group_concat(name || ' ' || type || ' ' || "notnull" || ' ' || pk, ', ') FROM pragma_table_info(m.name)),
 		(SELECT group_concat(name, ', ') FROM pragma_index_info(m.name)), '') FROM sqlite_schema m ORDER BY m.name`)
 	if err != nil {
@@ -149,7 +149,7 @@ func writeDump(t *testing.T, path string) {
 	var out strings.Builder
 	line := func(query string) {
 		t.Helper()
-		rows, err := l.readers.QueryContext(t.Context(), query)
+		rows, err := l.readers.Load().QueryContext(t.Context(), query)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func writeDump(t *testing.T, path string) {
 	line(`SELECT 'PRAGMA application_id = ' || application_id FROM pragma_application_id`)
 	line(`SELECT 'PRAGMA user_version = ' || user_version FROM pragma_user_version`)
 	line(`SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type DESC, name`)
-	rows, err := l.readers.QueryContext(t.Context(), `SELECT name,
+	rows, err := l.readers.Load().QueryContext(t.Context(), `SELECT name,
 		(SELECT group_concat('quote("' || name || '")', ' || '', '' || ') FROM pragma_table_info(s.name)) FROM sqlite_schema s WHERE type = 'table' ORDER BY name`)
 	if err != nil {
 		t.Fatal(err)

@@ -53,7 +53,11 @@ type Ledger struct {
 	path    string
 	codec   row.Codec
 	lock    *os.File
-	readers *sql.DB
+	readers atomic.Pointer[sql.DB]
+
+	aside      atomic.Int64 // damaged files beside it that have not been repaired
+	generation atomic.Int64 // how often it was replaced by a fresh one
+	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
@@ -66,8 +70,8 @@ type Ledger struct {
 	users  sync.WaitGroup // reads under way, and operations on their way into queue
 }
 
-// Open opens the ledger at path, a file that is created if it is not there, and brings its schema up to date. Leases of
-// an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, and ledger.ErrNewer if a
+// Open opens the ledger at path, a file that is created if it is not there, and brings its schema up to date. Damaged
+// files are set aside, see SetAside. Leases of an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, and ledger.ErrNewer if a
 // newer version wrote it. Close ends it.
 func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
@@ -81,17 +85,20 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	}
 	l := &Ledger{options: o, path: path, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
 	l.Keep(o.Retention)
-	if l.lock, err = lock(path + ".lock"); err != nil {
+	var left mark
+	if l.lock, left, err = lock(path + ".lock"); err != nil {
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
-	if err := create(path); err != nil {
-		return nil, errors.Join(fmt.Errorf("ledger: %w", err), unlock(l.lock))
+	if l.codec, err = row.NewCodec(); err != nil {
+		return nil, errors.Join(err, l.lock.Close())
 	}
-	w, err := l.open(ctx)
+	w, err := l.openSound(ctx, left)
 	if err != nil {
-		_ = unlock(l.lock)
+		l.codec.Close()
+		_ = l.lock.Close()
 		return nil, fmt.Errorf("ledger %s: %w", path, err)
 	}
+	_ = running.write(l.lock) // a hint for people and for the next start
 	go w.run()
 	return l, nil
 }
@@ -126,6 +133,9 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := quickCheck(ctx, conn); err != nil {
+		return nil, err
+	}
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -135,13 +145,11 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := syncFolder(filepath.Dir(l.path)); err != nil {
 		return nil, err
 	}
-	if l.readers, err = connect(l.path, max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)"); err != nil {
+	readers, err := connect(l.path, max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)")
+	if err != nil {
 		return nil, err
 	}
-	undo = append(undo, func() { _ = l.readers.Close() })
-	if l.codec, err = row.NewCodec(); err != nil {
-		return nil, err
-	}
+	l.readers.Store(readers)
 	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}}, nil
 }
 
@@ -188,7 +196,8 @@ func (l *Ledger) Close() error {
 	l.mu.Unlock()
 
 	l.users.Wait()
-	err := l.readers.Close() // first, so that the log can be moved as a whole
+	err := closing.write(l.lock)
+	err = errors.Join(err, l.readers.Load().Close()) // first, so that the log can be moved as a whole
 	close(l.queue)
 	<-l.stopped
 	l.codec.Close()

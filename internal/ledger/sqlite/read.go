@@ -49,7 +49,7 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 		return nil, err
 	}
 	defer l.users.Done()
-	rows, err := l.readers.QueryContext(ctx, `SELECT at, number, kind, duration, status, reason FROM attempt
+	rows, err := l.readers.Load().QueryContext(ctx, `SELECT at, number, kind, duration, status, reason FROM attempt
 		WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND target = ? ORDER BY fence`, id, target)
 	if err != nil {
 		return nil, err
@@ -88,7 +88,7 @@ func (l *Ledger) Stats(ctx context.Context) (ledger.Stats, error) {
 		return s, err
 	}
 	defer l.users.Done()
-	view, err := l.readers.BeginTx(ctx, nil) // one moment for all
+	view, err := l.readers.Load().BeginTx(ctx, nil) // one moment for all
 	if err != nil {
 		return s, err
 	}

@@ -202,7 +202,7 @@ func (l *Ledger) numbers(ctx context.Context, query string, args ...any) (number
 		return nil, err
 	}
 	defer l.users.Done()
-	rows, err := l.readers.QueryContext(ctx, query, args...)
+	rows, err := l.readers.Load().QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}

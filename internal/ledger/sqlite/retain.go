@@ -61,7 +61,7 @@ func (l *Ledger) page(ctx context.Context, after *aged, query string, until time
 		return nil, err
 	}
 	defer l.users.Done()
-	rows, err := l.readers.QueryContext(ctx, query, row.Micros(until), after.seenAt, after.number, retainBatch)
+	rows, err := l.readers.Load().QueryContext(ctx, query, row.Micros(until), after.seenAt, after.number, retainBatch)
 	if err != nil {
 		return nil, err
 	}

@@ -148,7 +148,7 @@ func TestQueryPlans(t *testing.T) {
 		`SELECT ` + knownColumns + ` FROM conversation WHERE session = ? AND session <> '' ORDER BY ended_at DESC`: "INDEX session (session=?)",
 	} {
 		args := []any{"help", 1, 1}[:strings.Count(query, "?")]
-		rows, err := l.readers.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
+		rows, err := l.readers.Load().QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -447,7 +447,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 		accept(t, l, hook(fmt.Sprint("c", i), "help"))
 	}
 	var page int64
-	if err := l.readers.QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'due'`).Scan(&page); err != nil {
+	if err := l.readers.Load().QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'due'`).Scan(&page); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

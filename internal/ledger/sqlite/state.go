@@ -16,6 +16,7 @@ import (
 // SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
 func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
 	packed := l.codec.Pack(snapshot)
+	l.configs.Store(hash, packed)
 	return l.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)
 	})
@@ -68,7 +69,8 @@ func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any
 		return err
 	}
 	defer l.users.Done()
-	err := l.readers.QueryRowContext(ctx, query, args...).Scan(into...)
+	generation := l.generation.Load()
+	err := l.readers.Load().QueryRowContext(ctx, query, args...).Scan(into...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return ledger.ErrNotFound
 	}

@@ -11,12 +11,12 @@ import (
 
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	ledgertest.Run(t, func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+	ledgertest.Run(t, ledgertest.Suite{Open: func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
 		t.Helper()
 		l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer})
 		if err != nil {
 			t.Fatal(err)
 		}
 		return l
-	})
+	}})
 }

@@ -52,7 +52,7 @@ func (l *Ledger) Verify(ctx context.Context) (findings []ledger.Finding, err err
 		return nil, err
 	}
 	defer l.users.Done()
-	view, err := l.readers.BeginTx(ctx, nil)
+	view, err := l.readers.Load().BeginTx(ctx, nil)
 	if err != nil {
 		return nil, err
 	}

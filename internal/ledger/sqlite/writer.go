@@ -74,6 +74,7 @@ type writer struct {
 	db         *sql.DB
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	replaced   time.Time // when the files were set aside last
 }
 
 // run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch.
@@ -99,6 +100,10 @@ func (w *writer) run() {
 }
 
 func (w *writer) close() {
+	defer w.release()
+	if w.conn == nil {
+		return
+	}
 	for _, s := range w.statements {
 		_ = s.Close()
 	}
@@ -106,14 +111,17 @@ func (w *writer) close() {
 	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		w.ledger.options.Logger.Warn("the ledger's log was not moved into its file", "error", err)
 	}
-	_ = w.conn.Close()
-	_ = w.db.Close()
 }
 
 // commit executes batch in one transaction. If that fails, each operation gets a transaction of its own, so that one
 // bad record refuses nobody else's.
 func (w *writer) commit(batch []*operation) {
 	err := w.transact(batch)
+	if isDamage(err) {
+		if err = w.replace(err); err == nil {
+			err = w.transact(batch)
+		}
+	}
 	for _, op := range batch {
 		switch {
 		case err != nil && len(batch) > 1:
@@ -142,6 +150,11 @@ func (w *writer) commit(batch []*operation) {
 // caller has gone, is left out.
 func (w *writer) transact(batch []*operation) error {
 	started := time.Now()
+	if w.conn == nil { // a fresh ledger could not be opened when the damaged one was set aside
+		if err := w.reopen(); err != nil {
+			return w.explain(err)
+		}
+	}
 	t := &tx{writer: w, now: time.Now(), counts: map[string]row.Counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
 	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.explain(err)
@@ -193,7 +206,7 @@ func (w *writer) explain(err error) error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM:
 		return fmt.Errorf("ledger %s cannot be written, check its disk and its permissions: %w", w.ledger.path, err)
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fmt.Errorf("ledger %s is damaged, run `afterchat ledger verify`: %w", w.ledger.path, err)
+		return fmt.Errorf("ledger %s is damaged: %w", w.ledger.path, err)
 	}
 	return fmt.Errorf("ledger %s: %w", w.ledger.path, err)
 }

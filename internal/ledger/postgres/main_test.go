@@ -1,0 +1,143 @@
+// This file starts the server that the tests of this package share. They need PostgreSQL's programs; see postgrestest.
+
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/ledgertest"
+	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
+)
+
+// shared is the server of all tests; nil without PostgreSQL's programs.
+var shared *postgrestest.Cluster
+
+func TestMain(m *testing.M) {
+	var err error
+	shared, err = postgrestest.Start(context.Background())
+	if err != nil && !errors.Is(err, postgrestest.ErrNone) {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if shared != nil {
+		shared.Remove()
+	}
+	os.Exit(code)
+}
+
+// url is the URL of a ledger that is the test's own.
+func url(t testing.TB, name string) string {
+	t.Helper()
+	if shared == nil {
+		t.Skip(postgrestest.ErrNone)
+	}
+	return shared.URL("search_path=" + schemaOf(t.Name()+name))
+}
+
+func schemaOf(name string) string { return fmt.Sprintf("s%x", sha256.Sum256([]byte(name)))[:20] }
+
+func open(t testing.TB, url string, o Options) *Ledger {
+	t.Helper()
+	l, err := Open(t.Context(), url, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil && !errors.Is(err, ledger.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+// sql runs statements beside the ledger.
+func sql(t testing.TB, url string, statements ...string) {
+	t.Helper()
+	conn, err := pgx.Connect(context.WithoutCancel(t.Context()), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	for _, statement := range statements {
+		if _, err := conn.Exec(context.WithoutCancel(t.Context()), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// The suite that every engine passes.
+func TestE2EPostgresSuite(t *testing.T) {
+	if shared == nil {
+		t.Skip(postgrestest.ErrNone)
+	}
+	at := func(dir string) string { return shared.URL("search_path=" + schemaOf(dir)) }
+	ledgertest.Run(t, ledgertest.Suite{
+		Open: func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+			t.Helper()
+			l, err := Open(t.Context(), at(dir), Options{Retention: o.Retention, Observer: o.Observer})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return l
+		},
+		Lapse: func(t testing.TB, dir string) {
+			t.Helper()
+			sql(t, at(dir), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`)
+		},
+	})
+}
+
+// hook is a hook of a conversation with one message, for targets.
+func hook(id string, targets ...string) ledger.Hook {
+	at := time.Date(2026, 3, 14, 15, 9, 26, 0, time.UTC)
+	c := chat.Conversation{
+		ID: id, Source: "shop", Platform: "smartsupp", EndedAt: at,
+		Messages: []chat.Message{{At: at, Role: chat.Visitor, Text: "hello " + id}},
+	}
+	c.Normalize()
+	p := ledger.Plan{Config: "c1"}
+	for _, target := range targets {
+		p.Deliveries = append(p.Deliveries, ledger.PlannedDelivery{Target: target, Routes: []string{"all"}})
+	}
+	return ledger.Hook{Raw: []byte("raw " + id), ContentType: "application/json", Conversation: c, Plan: func(string, int) ledger.Plan { return p }}
+}
+
+func accept(t testing.TB, l *Ledger, h ledger.Hook) ledger.Acceptance {
+	t.Helper()
+	a, err := l.Accept(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func claim(t testing.TB, l *Ledger, target string, length time.Duration) ledger.Claimed {
+	t.Helper()
+	c, err := l.Claim(t.Context(), ledger.Claim{Target: target, Limit: 1000, Lease: length})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func sound(t testing.TB, l *Ledger) {
+	t.Helper()
+	findings, err := l.Verify(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(findings) > 0 {
+		t.Fatalf("the audit found %+v", findings)
+	}
+}

@@ -1,0 +1,173 @@
+// This file keeps what is beside conversations: configurations by hash, the state of targets, what is left of their
+// rates, and how much room there is.
+
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
+)
+
+// exec runs one statement in a transaction of its own.
+func (l *Ledger) exec(ctx context.Context, allowed time.Duration, sql string, args ...any) error {
+	return l.once(ctx, allowed, func() error {
+		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
+			t.write(sql, args...)
+			return nil
+		})
+	})
+}
+
+// SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
+func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
+	return l.exec(ctx, patience, `INSERT INTO config (hash, snapshot) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING`, hash, l.codec.Pack(snapshot))
+}
+
+// Config returns the snapshot of a configuration, or ledger.ErrNotFound.
+func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
+	var packed []byte
+	if err := l.read(ctx, `SELECT snapshot FROM config WHERE hash = $1`, []any{hash}, &packed); err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", hash, err)
+	}
+	return l.codec.Unpack(packed)
+}
+
+// TargetState returns the state of a target; the zero value if none was saved.
+func (l *Ledger) TargetState(ctx context.Context, name string) (ledger.TargetState, error) {
+	var s ledger.TargetState
+	var since, until, paused int64
+	err := l.read(ctx, `SELECT account, since, until, reason, by_operator, probes, paused FROM target WHERE name = $1`, []any{clean(name)},
+		&s.Account, &since, &until, &s.Pause.Reason, &s.Pause.ByOperator, &s.Pause.Probes, &paused)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.TargetState{}, nil
+	}
+	s.Pause.Since, s.Pause.Until, s.Paused = row.FromMicros(since), row.FromMicros(until), time.Duration(paused)*time.Microsecond
+	return s, err
+}
+
+// SaveTargetState keeps the state of a target in place of the one before, for all replicas.
+func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.TargetState) error {
+	return l.exec(ctx, patience, `INSERT INTO target (name, account, since, until, reason, by_operator, probes, paused)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET account = excluded.account, since = excluded.since,
+		until = excluded.until, reason = excluded.reason, by_operator = excluded.by_operator, probes = excluded.probes, paused = excluded.paused`,
+		clean(name), s.Account, row.Micros(s.Pause.Since), row.Micros(s.Pause.Until), clean(s.Pause.Reason), s.Pause.ByOperator, s.Pause.Probes,
+		s.Paused.Microseconds())
+}
+
+// Take takes up to n attempts out of what a target's rate allows now, for all replicas together, and says how long to
+// wait if that is none. With n below 0 it gives back what was taken and not used.
+//
+// It is not waited for until it is on disk: after a crash of the server a target may get a second's attempts twice.
+func (l *Ledger) Take(ctx context.Context, target string, rate ledger.Rate, n int) (granted int, wait time.Duration, err error) {
+	target = clean(target)
+	err = l.once(ctx, patience, func() error {
+		bucket, there, now := row.Bucket{}, false, int64(0)
+		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+			b.Queue(`SET LOCAL synchronous_commit = off`)
+			b.Queue(`SELECT pg_advisory_xact_lock($1)`, l.key("bucket", target))
+			each(b, func(rows pgx.Rows) error {
+				there = true
+				return rows.Scan(&bucket.Tokens, &bucket.FilledAt)
+			}, `SELECT tokens, filled_at FROM bucket WHERE target = $1`, target)
+			// The time after the wait for the lock, not that of the transaction's start.
+			each(b, func(rows pgx.Rows) error { return rows.Scan(&now) }, `SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint`)
+		}, func(t *tx) error {
+			if !there {
+				bucket = row.Bucket{Tokens: float64(rate.Burst), FilledAt: now}
+			}
+			granted, wait = bucket.Take(rate, n, now)
+			t.write(`INSERT INTO bucket (target, tokens, filled_at) VALUES ($1, $2, $3)
+				ON CONFLICT (target) DO UPDATE SET tokens = excluded.tokens, filled_at = excluded.filled_at`, target, bucket.Tokens, bucket.FilledAt)
+			return nil
+		})
+	})
+	return granted, wait, err
+}
+
+// Ready commits something now, fsync included, and returns why that is not possible. It does not wait for a database
+// that is away.
+func (l *Ledger) Ready(ctx context.Context) error {
+	return l.once(ctx, 0, func() error {
+		if err := l.measure(ctx); err != nil {
+			return err
+		}
+		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
+			t.add("ready", 1)
+			return l.reserve(1)
+		})
+	})
+}
+
+// read reads the one row of a query; ledger.ErrNotFound if there is none.
+func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any) error {
+	err := l.once(ctx, patience, func() error { return l.pool.QueryRow(ctx, query, args...).Scan(into...) })
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ledger.ErrNotFound
+	}
+	return err
+}
+
+// room is what is known of the size of the ledger, if there is a limit to hold it against.
+type room struct {
+	mu   sync.Mutex
+	at   time.Time // when it was measured
+	size int64     // measured, and what this replica has added since
+}
+
+const (
+	measureEvery = 10 * time.Second // other replicas add, too
+	measureFull  = time.Second      // when there seems to be no room
+)
+
+// Keep replaces what may be removed when, and the size at which hooks are refused. It holds from the next operation on.
+func (l *Ledger) Keep(r ledger.Retention) { l.retention.Store(&r) }
+
+// measure finds the bytes in use, if there is a limit and it has not been done lately.
+func (l *Ledger) measure(ctx context.Context) error {
+	limit := l.retention.Load().MaxSize
+	if limit <= 0 {
+		return nil
+	}
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	age := time.Since(l.room.at)
+	if age < measureFull || age < measureEvery && l.room.size < limit {
+		return nil
+	}
+	var size int64
+	if err := l.pool.QueryRow(ctx, sizeQuery).Scan(&size); err != nil {
+		return err
+	}
+	l.room.at, l.room.size = time.Now(), size
+	return nil
+}
+
+// measureAnew makes the next measure look.
+func (l *Ledger) measureAnew() {
+	l.room.mu.Lock()
+	l.room.at = time.Time{}
+	l.room.mu.Unlock()
+}
+
+// reserve says whether n more bytes may be stored.
+func (l *Ledger) reserve(n int) error {
+	limit := l.retention.Load().MaxSize
+	if limit <= 0 {
+		return nil
+	}
+	l.room.mu.Lock()
+	defer l.room.mu.Unlock()
+	if l.room.size+int64(n) > limit {
+		return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, l.room.size, limit)
+	}
+	l.room.size += int64(n)
+	return nil
+}

@@ -1,0 +1,187 @@
+// Package postgrestest starts private PostgreSQL clusters for tests: on a free port of the loopback interface, in a
+// temporary folder, as an unprivileged user, for servers refuse to run as root.
+//
+// This file is that.
+package postgrestest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Variable is the environment variable that names the folder of PostgreSQL's programs, such as
+// /usr/lib/postgresql/15/bin. Tests that need a server are skipped without it.
+const Variable = "AFTERCHAT_POSTGRES"
+
+// ErrNone means that Variable is not set.
+var ErrNone = errors.New(Variable + " does not name the folder of PostgreSQL's programs; make e2e does that")
+
+// Cluster is a server of its own.
+type Cluster struct {
+	programs string
+	folder   string
+	port     int
+	owner    *syscall.Credential // nil: this process's own
+	server   *exec.Cmd
+	ended    chan struct{}
+	log      *os.File
+}
+
+// Start makes a cluster and starts its server; Remove ends it. settings are lines of postgresql.conf.
+func Start(ctx context.Context, settings ...string) (_ *Cluster, err error) {
+	programs := os.Getenv(Variable)
+	if programs == "" {
+		return nil, ErrNone
+	}
+	folder, err := os.MkdirTemp("", "afterchat-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	c := &Cluster{programs: programs, folder: folder}
+	defer func() {
+		if err != nil {
+			c.Remove()
+		}
+	}()
+	if os.Getuid() == 0 {
+		if c.owner, err = unprivileged(); err != nil {
+			return nil, err
+		}
+		if err := os.Chown(folder, int(c.owner.Uid), int(c.owner.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if c.log, err = os.OpenFile(filepath.Join(folder, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+		return nil, err
+	}
+	initdb := c.command(ctx, "initdb", "--pgdata", c.data(), "--username", "afterchat", "--auth", "trust", "--encoding", "UTF8", "--locale", "C")
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("initdb: %w\n%s", err, out)
+	}
+	if c.port, err = freePort(ctx); err != nil {
+		return nil, err
+	}
+	var lines bytes.Buffer
+	fmt.Fprintf(&lines, "listen_addresses = '127.0.0.1'\nport = %d\nunix_socket_directories = '%s'\nmax_connections = 200\nshared_buffers = '128MB'\n", c.port, folder)
+	for _, line := range settings {
+		fmt.Fprintln(&lines, line)
+	}
+	if err := os.WriteFile(filepath.Join(c.data(), "postgresql.auto.conf"), lines.Bytes(), 0o600); err != nil {
+		return nil, err
+	}
+	return c, c.Launch(ctx)
+}
+
+// unprivileged finds somebody to run as: postgres, whom Debian's package makes, or nobody.
+func unprivileged() (*syscall.Credential, error) {
+	var failures error
+	for _, name := range []string{"postgres", "nobody"} {
+		found, err := user.Lookup(name)
+		if err != nil {
+			failures = errors.Join(failures, err)
+			continue
+		}
+		uid, err := strconv.ParseUint(found.Uid, 10, 32)
+		if err != nil {
+			return nil, err
+		}
+		gid, err := strconv.ParseUint(found.Gid, 10, 32)
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
+	}
+	return nil, failures
+}
+
+func freePort(ctx context.Context) (int, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = l.Close() }()
+	address, ok := l.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, fmt.Errorf("%s is no TCP address", l.Addr())
+	}
+	return address.Port, nil
+}
+
+func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
+
+func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
+	command := exec.CommandContext(ctx, filepath.Join(c.programs, name), args...)
+	command.Dir = c.folder
+	command.SysProcAttr = &syscall.SysProcAttr{Credential: c.owner, Setpgid: true}
+	return command
+}
+
+// Launch starts the server, after Kill perhaps, and returns when it answers.
+func (c *Cluster) Launch(ctx context.Context) error {
+	c.server = c.command(context.WithoutCancel(ctx), "postgres", "-D", c.data())
+	c.server.Stdout, c.server.Stderr = c.log, c.log
+	if err := c.server.Start(); err != nil {
+		return err
+	}
+	server, ended := c.server, make(chan struct{})
+	c.ended = ended
+	go func() {
+		defer close(ended)
+		_ = server.Wait()
+	}()
+	timeout := time.After(60 * time.Second)
+	for {
+		ready := c.command(ctx, "pg_isready", "--quiet", "--host", "127.0.0.1", "--port", strconv.Itoa(c.port))
+		if ready.Run() == nil {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-c.ended:
+			return fmt.Errorf("the server ended: %s", c.Log())
+		case <-timeout:
+			return fmt.Errorf("the server does not answer: %s", c.Log())
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Log returns what the server has said.
+func (c *Cluster) Log() string {
+	text, err := os.ReadFile(c.log.Name())
+	if err != nil {
+		return err.Error()
+	}
+	return string(text)
+}
+
+// URL is where the cluster's database is. more is added to the query, such as search_path=shop.
+func (c *Cluster) URL(more string) string {
+	return fmt.Sprintf("postgres://afterchat@127.0.0.1:%d/postgres?sslmode=disable&%s", c.port, more)
+}
+
+// Kill ends the server as a power cut would, all of its processes at once.
+func (c *Cluster) Kill() {
+	if c.server == nil || c.server.Process == nil {
+		return
+	}
+	_ = syscall.Kill(-c.server.Process.Pid, syscall.SIGKILL)
+	<-c.ended
+}
+
+// Remove ends the server and removes all that there was.
+func (c *Cluster) Remove() {
+	c.Kill()
+	if c.log != nil {
+		_ = c.log.Close()
+	}
+	_ = os.RemoveAll(c.folder)
+}
