@@ -7,6 +7,7 @@ import (
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/connectors/file"
 	"github.com/afterchat/afterchat/connectors/http"
+	"github.com/afterchat/afterchat/connectors/hubspot"
 	"github.com/afterchat/afterchat/connectors/zendesk"
 )
 
@@ -15,6 +16,7 @@ func Types() []connectors.Type {
 	return []connectors.Type{
 		file.Type(),
 		http.Type(),
+		hubspot.Type(),
 		zendesk.Type(),
 	}
 }

@@ -63,6 +63,7 @@ func scenarios() []scenario {
 type desk struct {
 	scenario
 	account   *hubspottest.Account
+	serving   atomic.Pointer[hubspottest.Account]
 	connector connectors.Connector
 	n         int // conversations so far
 }
@@ -70,15 +71,21 @@ type desk struct {
 // serve opens a scenario on a real server.
 func (s scenario) serve(t *testing.T) *desk {
 	t.Helper()
-	var d *desk
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.account.ServeHTTP(w, r) }))
+	d := s.open()
+	server := httptest.NewServer(d)
 	t.Cleanup(server.Close)
-	d = s.open(t, nil, server.URL)
+	d.connector = s.connect(t, nil, server.URL)
 	return d
 }
 
-// open opens a scenario with an empty account.
-func (s scenario) open(t *testing.T, transport http.RoundTripper, url string) *desk {
+// open opens a scenario with an empty account; what leads there is connected afterwards.
+func (s scenario) open() *desk {
+	d := &desk{scenario: s}
+	d.fresh()
+	return d
+}
+
+func (s scenario) connect(t *testing.T, transport http.RoundTripper, url string) connectors.Connector {
 	t.Helper()
 	config := settings(s.settings)
 	if url != "" {
@@ -88,16 +95,18 @@ func (s scenario) open(t *testing.T, transport http.RoundTripper, url string) *d
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := &desk{scenario: s, connector: c}
-	d.fresh()
-	return d
+	return c
 }
 
-// fresh empties the account. No request is under way then.
+// fresh empties the account.
 func (d *desk) fresh() {
 	d.account = account()
 	d.account.RefuseUpsert = d.refuse
+	d.serving.Store(d.account)
 }
+
+// ServeHTTP passes requests to the account of now. Those that nobody waits for any more may still be under way.
+func (d *desk) ServeHTTP(w http.ResponseWriter, r *http.Request) { d.serving.Load().ServeHTTP(w, r) }
 
 // next prepares a conversation and returns the record whose push is broken.
 func (d *desk) next(t *testing.T) connectors.Record {
@@ -127,9 +136,10 @@ func (d *desk) push(t *testing.T, rec connectors.Record) (connectors.Receipt, er
 	defer cancel()
 	ended := make(chan struct{})
 	defer close(ended)
+	stalled := d.account.Stalled()
 	go func() {
 		select {
-		case <-d.account.Stalled():
+		case <-stalled:
 			cancel()
 		case <-ended:
 		}
@@ -295,9 +305,9 @@ func TestKill(t *testing.T) {
 	for _, s := range scenarios() {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
-			var d *desk
-			wire := connectortest.NewWire(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.account.ServeHTTP(w, r) }))
-			d = s.open(t, wire, "")
+			d := s.open()
+			wire := connectortest.NewWire(d)
+			d.connector = s.connect(t, wire, "")
 			steps := d.steps(t)
 			for _, acted := range []bool{false, true} {
 				for at := range steps {

@@ -391,7 +391,7 @@ func TestLooking(t *testing.T) {
 		a.Tie("notes", id, "contacts", contact)
 		return id
 	}
-	for i := range 60 {
+	for i := range 24 {
 		add(strings.Repeat("ž", 65000) + fmt.Sprint("<p>afterchat:", i, "0001:crm:1/1</p>"))
 	}
 	quoted := add("<p>afterchat:0001:crm:1/1</p><p>said the visitor</p>")
@@ -403,7 +403,7 @@ func TestLooking(t *testing.T) {
 	rec.Uncertain, rec.Attempt = true, 2
 	receipt := b.mustPush(t, rec)
 	want(t, "note", mine, receipt.Parts["note_1"])
-	want(t, "notes", 63, len(a.Objects("notes")))
+	want(t, "notes", 27, len(a.Objects("notes")))
 	if steps := b.steps(0); steps[len(steps)-2] != "notes update" || steps[len(steps)-1] != "notes tie" {
 		t.Errorf("requests %v", steps)
 	}

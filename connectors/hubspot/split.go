@@ -222,7 +222,10 @@ func cut(raw string, limit int) int {
 	end, used, space, entity := 0, 0, 0, -1
 	for end < len(raw) {
 		r, size := utf8.DecodeRuneInString(raw[end:])
-		cost := units(raw[end : end+size])
+		cost := 1
+		if r > 0xffff {
+			cost = 2
+		}
 		if used+cost > limit {
 			break
 		}
