@@ -2,14 +2,22 @@ package config_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"flag"
 	"io/fs"
+	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 	_ "time/tzdata"
 
 	"github.com/google/go-cmp/cmp"
@@ -110,6 +118,12 @@ func environment() config.Environment {
 	return config.Environment{
 		LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
 		ReadFile: func(path string) ([]byte, error) {
+			switch filepath.Base(path) {
+			case "cert.pem", "a.pem":
+				return testPair().certificate, nil
+			case "key.pem", "a.key":
+				return testPair().key, nil
+			}
 			if strings.HasPrefix(path, "/run/secrets/") && !strings.Contains(path, "none") {
 				return []byte("run-canary-0123456789\n"), nil
 			}
@@ -194,3 +208,27 @@ func TestBadFilesAreExplained(t *testing.T) {
 		})
 	}
 }
+
+// pair is a certificate with its key, as PEM.
+type pair struct{ certificate, key []byte }
+
+// testPair makes one that is as good as any.
+var testPair = sync.OnceValue(func() pair {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		panic(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	certificate, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		panic(err)
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		panic(err)
+	}
+	return pair{
+		pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}),
+		pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}),
+	}
+})

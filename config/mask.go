@@ -28,7 +28,7 @@ func (m *masks) hide(f *file, n *node) {
 		m.spans = append(m.spans, n.at)
 	}
 	for _, text := range []string{n.text, n.yaml.Value} {
-		if len(text) >= leastMasked && !isReference(text) && !slices.Contains(m.texts, text) {
+		if len(text) >= leastMasked && !strings.HasSuffix(text, "://") && !isReference(text) && !slices.Contains(m.texts, text) {
 			m.texts = append(m.texts, text)
 		}
 	}

@@ -4,6 +4,7 @@ package config
 
 import (
 	"cmp"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/netip"
@@ -95,6 +96,9 @@ func (l *loader) sourceType(e entry, s Source) {
 	l.unknown(at, "type", names)
 }
 
+// shellVariable is how a shell would name a variable, which YAML takes for text.
+var shellVariable = regexp.MustCompile(`^\$[A-Za-z_(]`)
+
 // sourceSecret checks the last part of the path. Without Basic credentials and signature it is all that keeps
 // strangers out.
 func (l *loader) sourceSecret(e entry, s Source) {
@@ -121,6 +125,8 @@ func (l *loader) sourceSecret(e entry, s Source) {
 		switch {
 		case len(text) < leastSecret && (open || text == ""):
 			l.add(one.at, secretHint, "secret has %d characters, but at least %d are needed", len(text), leastSecret)
+		case shellVariable.MatchString(one.yaml.Value):
+			l.add(one.at, "write ${env.NAME} for the value of a variable", "secret is the text %q with a dollar sign, not the value of a variable", "$…")
 		case strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`/?#%\;`, r) }):
 			l.add(one.at, secretHint, "secret has characters that cannot stand in a path")
 		}
@@ -226,9 +232,13 @@ func (l *loader) server() {
 	l.address(server.valueOrNil("listen"), c.Server.Listen)
 	l.address(admin.valueOrNil("listen"), c.Admin.Listen)
 	l.networks(server.valueOrNil("trusted_proxies"), c.Server.TrustedProxies)
-	if n := admin.valueOrNil("listen"); n != nil && c.Admin.Listen == c.Server.Listen && !strings.HasSuffix(c.Admin.Listen, ":0") {
+	if n := admin.valueOrNil("listen"); n != nil && collide(c.Admin.Listen, c.Server.Listen) {
 		l.add(n.at, "hooks come from the internet, metrics and console must not be there", "admin and server listen on the same address")
 	}
+	if n := admin.valueOrNil("pprof"); n != nil && c.Admin.Pprof && !loopback(c.Admin.Listen) {
+		l.add(n.at, "listen on 127.0.0.1:9080, or leave pprof off", "pprof shows the memory of the process to everybody who reaches %s", c.Admin.Listen)
+	}
+	l.tls(server.valueOrNil("tls"))
 	if c.Server.MaxInFlight < c.Server.MaxBody {
 		n := server.valueOrNil("max_in_flight")
 		if n == nil {
@@ -266,6 +276,50 @@ func (l *loader) ledger() {
 	case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?#"):
 		l.add(n.at, "write sqlite:afterchat.db or sqlite:/var/lib/afterchat/afterchat.db, without //, ? and #", "%q names no file", n.shown())
 	}
+}
+
+// tls checks that the certificate can be served now.
+func (l *loader) tls(n *node) {
+	files := l.config.TLSFiles()
+	if n == nil || files == nil || files.CertFile == "" || files.KeyFile == "" {
+		return
+	}
+	certificate, err := l.env.ReadFile(files.CertFile)
+	if err != nil {
+		l.add(n.value("cert_file").at, "", "the certificate cannot be read: %s", cause(err))
+	}
+	key, keyErr := l.env.ReadFile(files.KeyFile)
+	if keyErr != nil {
+		l.add(n.value("key_file").at, "", "the key cannot be read: %s", cause(keyErr))
+	}
+	if err != nil || keyErr != nil {
+		return
+	}
+	if _, err := tls.X509KeyPair(certificate, key); err != nil {
+		l.add(n.value("cert_file").at, "both are PEM files, and the certificate comes first in its file", "certificate and key do not work together: %s", err)
+	}
+}
+
+// collide tells whether two addresses cannot be listened on at once.
+func collide(one, other string) bool {
+	host, port, err := net.SplitHostPort(one)
+	otherHost, otherPort, otherErr := net.SplitHostPort(other)
+	if err != nil || otherErr != nil || port != otherPort || port == "0" {
+		return false
+	}
+	return host == otherHost || anyHost(host) || anyHost(otherHost)
+}
+
+func anyHost(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "" || err == nil && ip.IsUnspecified()
+}
+
+// loopback tells whether only this machine reaches an address.
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip, ipErr := netip.ParseAddr(host)
+	return err == nil && (host == "localhost" || ipErr == nil && ip.IsLoopback())
 }
 
 // TLSFiles returns the files of server.tls as seen from the working directory; nil when hooks come over plain HTTP.
