@@ -37,7 +37,7 @@ type scenario struct {
 
 func scenarios() []scenario {
 	noEmail := func(n, revision int) map[string]any {
-		fields := long(fieldsOf(n, revision))
+		fields := twoNotes(fieldsOf(n, revision))
 		delete(fields, "email")
 		return fields
 	}
@@ -45,7 +45,7 @@ func scenarios() []scenario {
 		if revision == 1 {
 			return fieldsOf(n, 1)
 		}
-		return long(fieldsOf(n, revision))
+		return twoNotes(fieldsOf(n, revision))
 	}
 	shrinking := func(n, revision int) map[string]any { return growing(n, 3-revision) }
 	return []scenario{
@@ -95,7 +95,14 @@ func (s scenario) connect(t *testing.T, transport http.RoundTripper, url string)
 	if err != nil {
 		t.Fatal(err)
 	}
+	hubspot.LimitNotes(c, 2000)
 	return c
+}
+
+// twoNotes makes a note that is cut in two at the limit of these tests.
+func twoNotes(fields map[string]any) map[string]any {
+	fields["note"] = fields["note"].(string) + strings.Repeat("<p><b>Ada:</b> "+strings.Repeat("hello &amp; ", 20)+"</p>\n", 8)
+	return fields
 }
 
 // fresh empties the account.

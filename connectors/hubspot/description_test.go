@@ -99,6 +99,7 @@ func TestDescriptions(t *testing.T) {
 		a := account()
 		a.RefuseUpsert = s.refuse
 		b := open(t, a, settings(s.settings))
+		hubspot.LimitNotes(b.Connector, 2000)
 		var receipt connectors.Receipt
 		for revision := 1; revision <= 2; revision++ {
 			rec := record(1, revision, s.fields(1, revision))

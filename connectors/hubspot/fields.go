@@ -43,7 +43,8 @@ type content struct {
 }
 
 // read reads a record. An error is Rejected.
-func read(rec connectors.Record, s Settings) (content, error) {
+func (t *target) read(rec connectors.Record) (content, error) {
+	s := t.settings
 	in := content{contact: properties(rec.Fields["contact"]), ticket: properties(rec.Fields["ticket"])}
 	in.email, _ = rec.Fields["email"].(string)
 	in.email = strings.TrimSpace(in.email)
@@ -62,7 +63,7 @@ func read(rec connectors.Record, s Settings) (content, error) {
 	}
 	body, _ := rec.Fields["note"].(string)
 	extra := properties(rec.Fields["note_properties"])
-	for i, text := range compose(body, rec.Object) {
+	for i, text := range compose(body, rec.Object, t.limit) {
 		note := maps.Clone(extra)
 		note["hs_note_body"] = text
 		// Parts of one conversation keep their order on the timeline.

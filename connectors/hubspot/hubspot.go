@@ -39,6 +39,7 @@ func Type() connectors.Type {
 type target struct {
 	settings Settings
 	base     string // without a slash at the end
+	limit    int    // most characters of a note
 	rest     *rest.Client
 	log      *slog.Logger
 }
@@ -54,7 +55,7 @@ func open(s Settings, env connectors.Env) (connectors.Connector, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &target{
-		settings: s, base: strings.TrimRight(s.URL, "/"), log: log,
+		settings: s, base: strings.TrimRight(s.URL, "/"), limit: maxProperty, log: log,
 		// Paths hold ids and names of properties only, so errors may show them.
 		rest: rest.New(env, rest.Options{Authorize: authorize, Secrets: []secret.String{s.Token}, ShowPath: true}),
 	}, nil
@@ -84,7 +85,7 @@ type push struct {
 // Push upserts the contact and the ticket, ties them to each other, and writes the notes. What is known to be done is
 // not done again; whether a note was made by an attempt without an answer is looked up at the contact and the ticket.
 func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
-	in, err := read(rec, t.settings)
+	in, err := t.read(rec)
 	if err != nil {
 		return rec.Prior, err
 	}

@@ -117,7 +117,7 @@ func TestSplitKeepsText(t *testing.T) {
 func TestMarker(t *testing.T) {
 	t.Parallel()
 	const object = `afterchat:1f&"<:crm`
-	notes := compose(strings.Repeat("<p>"+strings.Repeat("x", 1000)+"</p>", 100), object)
+	notes := compose(strings.Repeat("<p>"+strings.Repeat("x", 1000)+"</p>", 100), object, maxProperty)
 	for i, body := range notes {
 		if n, ok := numberOf(body, object); !ok || n != i+1 {
 			t.Errorf("part %d is read as %d, %t", i+1, n, ok)

@@ -17,10 +17,11 @@ import (
 // room is what a part needs beside its piece of the note: the line that numbers it and the markup of the marker.
 const room = 128
 
-// compose makes the bodies of the notes: the markup in as many parts as it needs, each with its marker as last line.
-func compose(markup, object string) []string {
+// compose makes the bodies of the notes, of at most limit characters: the markup in as many parts as it needs, each with
+// its marker as last line.
+func compose(markup, object string, limit int) []string {
 	start := html.EscapeString(markerStart(object))
-	pieces := split(markup, maxProperty-room-units(start))
+	pieces := split(markup, limit-room-units(start))
 	out := make([]string, len(pieces))
 	for i, piece := range pieces {
 		head := ""
