@@ -21,7 +21,7 @@ import (
 func (x *exchange) refused(r *http.Request, answer *Response) *connectors.Error {
 	e := classify(answer.Status, answer.Header, x.req.Object)
 	text := fmt.Sprintf("%s %s answered %s", x.req.Method, x.where, statusText(answer.Status))
-	if excerpt := x.client.excerpt(r, answer.Body); excerpt != "" {
+	if excerpt := withoutEcho(x.client.excerpt(r, answer.Body), x.req.Body); excerpt != "" {
 		text += ": " + excerpt
 	}
 	e.Err = errors.New(text)
