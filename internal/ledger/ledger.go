@@ -241,6 +241,7 @@ type Stats struct {
 	Conversations int64
 	Bytes         int64                // on disk, log included
 	LastHook      map[string]time.Time // per source, when the newest hook of any kind was stored
+	SetAside      int64                // damaged ledgers beside this one that have not been repaired
 }
 
 // Retention says what may be removed. Pending deliveries and what they need are never removed.

@@ -112,8 +112,8 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		switch {
 		case err == nil:
 			answer.Deliveries = append(answer.Deliveries, g.delivery)
-		case errors.Is(err, ledger.ErrClosed):
-			return ledger.Claimed{}, err // the next start makes the leases void
+		case errors.Is(err, ledger.ErrClosed), isDamage(err):
+			return ledger.Claimed{}, err // the leases are void in the ledger that comes next
 		default:
 			if err := l.bury(ctx, g, err); err != nil {
 				return ledger.Claimed{}, err
@@ -191,11 +191,13 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 	}
 	defer l.users.Done()
 	var packed []byte
+	generation := l.generation.Load()
 	err := l.readers.Load().QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)
 	if errors.Is(err, sql.ErrNoRows) {
 		return row.ErrNoBody
 	}
 	if err != nil {
+		l.suspect(err, generation)
 		return err
 	}
 	g.delivery.Conversation, err = l.codec.UnpackConversation(packed, g.delivery.ID, g.delivery.Revision)

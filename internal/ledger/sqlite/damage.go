@@ -315,7 +315,7 @@ func quickCheck(ctx context.Context, conn *sql.Conn) error {
 	limited, cancel := context.WithTimeout(ctx, quickCheckTime)
 	defer cancel()
 	var first string
-	err := conn.QueryRowContext(limited, `SELECT quick_check FROM pragma_quick_check(1)`).Scan(&first)
+	err := conn.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&first)
 	switch {
 	case err != nil && limited.Err() != nil && ctx.Err() == nil:
 		return nil // a large ledger; what is damaged further behind is found when it is read

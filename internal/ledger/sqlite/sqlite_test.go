@@ -439,37 +439,6 @@ func TestVerifyFinds(t *testing.T) {
 	}
 }
 
-func TestVerifyFindsDamage(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	l := open(t, path, Options{})
-	for i := range 100 {
-		accept(t, l, hook(fmt.Sprint("c", i), "help"))
-	}
-	var page int64
-	if err := l.readers.Load().QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = 'due'`).Scan(&page); err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.OpenFile(path, os.O_RDWR, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = file.WriteAt([]byte(strings.Repeat("damage", 100)), (page-1)*4096+2000)
-	if err := errors.Join(err, file.Close()); err != nil {
-		t.Fatal(err)
-	}
-	l = open(t, path, Options{})
-	findings, err := l.Verify(t.Context())
-	if err != nil || len(findings) == 0 || !strings.Contains(findings[0].Text, "the file is damaged") {
-		t.Fatalf("the audit found %+v, %v", findings, err)
-	}
-	// The rest of the ledger works on.
-	accept(t, l, hook("new", "crm"))
-}
-
 // What was acknowledged while the ledger closed is there, what was refused is not.
 func TestCloseUnderLoad(t *testing.T) {
 	t.Parallel()

@@ -74,5 +74,6 @@ func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any
 	if errors.Is(err, sql.ErrNoRows) {
 		return ledger.ErrNotFound
 	}
+	l.suspect(err, generation)
 	return err
 }

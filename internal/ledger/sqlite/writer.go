@@ -176,7 +176,7 @@ func (w *writer) transact(batch []*operation) error {
 		t.op, op.due, t.wrote = op, nil, false
 		if err := op.run(t); err != nil {
 			op.err = w.explain(err)
-			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote {
+			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {
 				return op.err
 			}
 		}
