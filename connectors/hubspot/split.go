@@ -109,6 +109,9 @@ func split(markup string, limit int) []string {
 	}
 	s.block(block)
 	s.flush()
+	if len(s.pieces) == 0 { // a tag without an end is all there is
+		return []string{""}
+	}
 	return s.pieces
 }
 
