@@ -66,7 +66,7 @@ type Admin struct {
 
 // Ledger says where conversations and deliveries are kept.
 type Ledger struct {
-	URL       string    `yaml:"url" doc:"sqlite:FILE" example:"sqlite:afterchat.db"`
+	URL       LedgerURL `yaml:"url" doc:"sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE for several replicas" example:"sqlite:afterchat.db"`
 	Retention Retention `yaml:"retention" doc:"how long and how much is kept; pending deliveries always are"`
 }
 

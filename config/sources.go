@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"reflect"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -260,24 +259,6 @@ func (l *loader) address(n *node, address string) {
 	}
 }
 
-// ledger checks where the ledger is.
-func (l *loader) ledger() {
-	n := l.root.value("ledger").valueOrNil("url")
-	if !l.readable(n) {
-		return
-	}
-	url := l.config.Ledger.URL
-	scheme, rest, found := strings.Cut(url, ":")
-	switch {
-	case found && slices.Contains([]string{"postgres", "postgresql"}, scheme):
-		l.add(n.at, "write sqlite:afterchat.db", "this version of afterchat keeps its ledger in SQLite only, not in PostgreSQL")
-	case !found || scheme != "sqlite":
-		l.add(n.at, "write sqlite: and the path of a file, such as sqlite:afterchat.db", "%q is no ledger", n.shown())
-	case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?#"):
-		l.add(n.at, "write sqlite:afterchat.db or sqlite:/var/lib/afterchat/afterchat.db, without //, ? and #", "%q names no file", n.shown())
-	}
-}
-
 // tls checks that the certificate can be served now.
 func (l *loader) tls(n *node) {
 	files := l.config.TLSFiles()
@@ -328,9 +309,4 @@ func (c *Config) TLSFiles() *TLS {
 		return nil
 	}
 	return &TLS{CertFile: c.Resolve(c.Server.TLS.CertFile), KeyFile: c.Resolve(c.Server.TLS.KeyFile)}
-}
-
-// LedgerFile returns the path of the ledger's database file, as seen from the working directory.
-func (c *Config) LedgerFile() string {
-	return c.Resolve(strings.TrimPrefix(c.Ledger.URL, "sqlite:"))
 }

@@ -19,7 +19,6 @@ import (
 	"github.com/afterchat/afterchat/config/secret"
 	"github.com/afterchat/afterchat/internal/delivery"
 	"github.com/afterchat/afterchat/internal/ledger"
-	"github.com/afterchat/afterchat/internal/ledger/sqlite"
 	"github.com/afterchat/afterchat/internal/metrics"
 )
 
@@ -50,7 +49,7 @@ type Gateway struct {
 	Options
 	boot     *config.Config // that it was started with; listeners, ledger file and the form of the log stay its own
 	metrics  *metrics.Metrics
-	ledger   *sqlite.Ledger
+	ledger   Ledger
 	engine   atomic.Pointer[delivery.Engine] // nil while the ledger opens
 	setup    atomic.Pointer[setup]           // in force
 	reload   *reload
@@ -171,20 +170,6 @@ func stopUnlessClosed(stop context.CancelCauseFunc, name string, err error) {
 	if !errors.Is(err, http.ErrServerClosed) {
 		stop(fmt.Errorf("the listener for %s failed: %w", name, err))
 	}
-}
-
-func (g *Gateway) openLedger(ctx context.Context) error {
-	path := g.boot.LedgerFile()
-	var err error
-	g.ledger, err = sqlite.Open(ctx, path, sqlite.Options{
-		Retention: retention(g.boot),
-		Observer:  ledger.Observer{Committed: g.metrics.Committed, Due: g.wake},
-		Logger:    g.Logger,
-	})
-	if err != nil {
-		return fmt.Errorf("opening the ledger %s: %w", path, err)
-	}
-	return nil
 }
 
 func retention(cfg *config.Config) ledger.Retention {

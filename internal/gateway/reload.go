@@ -165,7 +165,7 @@ func needRestart(boot, next *config.Config) []string {
 		{"server.tls", files(boot) != files(next)},
 		{"admin.listen", boot.Admin.Listen != next.Admin.Listen},
 		{"admin.pprof", boot.Admin.Pprof != next.Admin.Pprof},
-		{"ledger.url", boot.LedgerFile() != next.LedgerFile()},
+		{"ledger.url", boot.LedgerFile() != next.LedgerFile() || next.Ledger.URL.Shared() && boot.Ledger.URL != next.Ledger.URL},
 		{"log.format", boot.Log.Format != next.Log.Format},
 	} {
 		if k.changed {
