@@ -89,8 +89,8 @@ func benchServer(b *testing.B, l intake.Ledger) string {
 			Name: "shop", Path: "/in/shop", Secrets: []intake.Digest{intake.DigestOf(hookSecret)}, Decoder: smartsupp.Type().New(source.Options{}),
 		}},
 		Ledger: l, Logger: slog.New(slog.DiscardHandler), MaxBody: 16 << 20, MaxInFlight: 256 << 20,
-		Plan: func(*chat.Conversation) (ledger.Plan, error) {
-			return ledger.Plan{Config: "bench", Deliveries: []ledger.PlannedDelivery{{Target: "help", Routes: []string{"everything"}}}}, nil
+		Plan: func(*chat.Conversation) ledger.Plan {
+			return ledger.Plan{Config: "bench", Deliveries: []ledger.PlannedDelivery{{Target: "help", Routes: []string{"everything"}}}}
 		},
 	})
 	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")

@@ -128,7 +128,7 @@ func renames(cfg *config.Config) ledger.Renames {
 // handler makes the handler of hooks.
 func (g *Gateway) handler(cfg *config.Config, before *setup) (*intake.Handler, error) {
 	o := intake.Options{
-		Ledger: g.ledger, Plan: planner(cfg.Pipeline), Redact: cfg.Pipeline.AtIntake, Logger: g.Logger, Metrics: g.metrics,
+		Ledger: g.ledger, Plan: g.planner(cfg.Pipeline), Redact: cfg.Pipeline.AtIntake, Logger: g.Logger, Metrics: g.metrics,
 		MaxBody: int64(cfg.Server.MaxBody), MaxInFlight: int64(cfg.Server.MaxInFlight),
 	}
 	var err error
@@ -149,11 +149,11 @@ func (g *Gateway) handler(cfg *config.Config, before *setup) (*intake.Handler, e
 }
 
 // planner routes conversations.
-func planner(p *pipeline.Pipeline) intake.Planner {
-	return func(c *chat.Conversation) (ledger.Plan, error) {
+func (g *Gateway) planner(p *pipeline.Pipeline) intake.Planner {
+	return func(c *chat.Conversation) ledger.Plan {
 		matches, err := p.Route(c)
-		if err != nil {
-			return ledger.Plan{}, err
+		if err != nil { // the deliveries of such a route will be dead, where a person sees them
+			g.Logger.Error("a route could not be decided", "conversation", c.ID, "error", err)
 		}
 		plan := ledger.Plan{Config: p.Hash()}
 		for _, m := range matches {
@@ -161,7 +161,7 @@ func planner(p *pipeline.Pipeline) intake.Planner {
 				Target: m.Target, Routes: m.Routes, Hold: m.Hold, IgnoreUpdates: m.IgnoreUpdates,
 			})
 		}
-		return plan, nil
+		return plan
 	}
 }
 

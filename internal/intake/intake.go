@@ -32,9 +32,8 @@ type Ledger interface {
 	Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Quarantined, error)
 }
 
-// Planner says which targets get a conversation. It is pure and fast. An error means that a route could not be decided,
-// which is never "no match": the hook goes to quarantine, where a person sees it.
-type Planner func(c *chat.Conversation) (ledger.Plan, error)
+// Planner says which targets get a conversation. It is pure and fast.
+type Planner func(c *chat.Conversation) ledger.Plan
 
 // Redactor returns what may be stored of a conversation, or nil if all of it may be. It is pure.
 type Redactor func(c *chat.Conversation) *chat.Conversation
@@ -172,10 +171,7 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 	if err := h.redact(&conversation, &hook); err != nil {
 		return h.unavailable(c, src, err)
 	}
-	plan, err := h.Plan(&conversation)
-	if err != nil {
-		return h.quarantine(c, src, hook, "it cannot be routed: "+err.Error())
-	}
+	plan := h.Plan(&conversation)
 	ctx, cancel := h.commitContext(c)
 	defer cancel()
 	acceptance, err := h.Ledger.Accept(ctx, ledger.Hook{
@@ -224,12 +220,7 @@ func (h *Handler) planAs(c chat.Conversation, id string, revision int, first led
 		return first
 	}
 	c.ID, c.Revision = id, revision
-	plan, err := h.Plan(&c)
-	if err != nil {
-		h.Logger.Error("routing a revision failed, it goes where the first would", "conversation", id, "revision", revision, "error", err)
-		return first
-	}
-	return plan
+	return h.Plan(&c)
 }
 
 func (h *Handler) quarantine(c echo.Context, src *Source, hook source.Hook, reason string) error {

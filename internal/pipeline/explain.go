@@ -71,9 +71,10 @@ func (p *Pipeline) Explain(c *chat.Conversation) Explanation {
 		switch {
 		case err != nil:
 			explained.Error = err.Error()
+			matches = p.add(matches, r, undecided+r.Name)
 		case v == matched:
 			explained.Matched = true
-			matches = p.add(matches, r)
+			matches = p.add(matches, r, r.Name)
 			if r.Final {
 				stop = r.Name
 			}

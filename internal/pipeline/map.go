@@ -15,6 +15,7 @@ import (
 // The causes of a MappingError that are not those of an expression.
 var (
 	ErrAbsent        = errors.New("required, but absent")
+	ErrNoMatch       = errors.New("the route, which could not be decided before, does not match it today; nothing is to be sent")
 	ErrUnknownTarget = errors.New("no such target")
 	ErrUnknownRoute  = errors.New("no route of that name sends to the target")
 )
@@ -70,6 +71,10 @@ func (p *Pipeline) Map(c *chat.Conversation, target string, routes []string) (Re
 	t, ok := p.targets[target]
 	if !ok {
 		return Rendered{}, &MappingError{Target: target, Err: ErrUnknownTarget}
+	}
+	routes, err := p.settle(c, target, routes)
+	if err != nil {
+		return Rendered{}, err
 	}
 	plan, err := p.plan(t, routes)
 	if err != nil {

@@ -3,14 +3,16 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// RouteError is a condition that could not be evaluated. It is never "no match": the conversation has to wait where a
-// person sees it.
+// RouteError is a condition that could not be evaluated. It is never "no match": its deliveries wait where a person sees
+// them.
 type RouteError struct {
 	Route string
 	Err   error
@@ -33,29 +35,54 @@ const (
 	failed    verdict = "error" // the condition could not be evaluated
 )
 
+// undecided stands before the name of a route in Match.Routes when its condition could not be evaluated. Map evaluates
+// it again, so the delivery is dead until the condition is mended, and then a replay does what it says.
+const undecided = "undecided: "
+
 // Route returns the deliveries that a conversation makes, one for each target, in the order in which matching routes
-// first name them. None is a conversation that matches nothing. An error is a *RouteError, without any delivery: what
-// the other routes say is not known to be all.
+// first name them. None is a conversation that matches nothing. The error joins a *RouteError for each route that could
+// not be decided; its deliveries are among those returned, and Map refuses them.
 func (p *Pipeline) Route(c *chat.Conversation) ([]Match, error) {
 	var matches []Match
+	var failures []error
 	empty := isEmpty(c)
 	for _, r := range p.routes {
 		v, err := r.judge(c, empty)
-		if err != nil {
-			return nil, &RouteError{Route: r.Name, Err: err}
+		switch {
+		case err != nil:
+			failures = append(failures, &RouteError{Route: r.Name, Err: err})
+			matches = p.add(matches, r, undecided+r.Name)
+		case v == matched:
+			matches = p.add(matches, r, r.Name)
 		}
-		if v != matched {
-			continue
-		}
-		matches = p.add(matches, r)
-		if r.Final {
+		if v == matched && r.Final {
 			break
 		}
 	}
-	return matches, nil
+	return matches, errors.Join(failures...)
 }
 
-func (p *Pipeline) add(matches []Match, r *route) []Match {
+// settle returns routes without the mark of undecided ones, which are evaluated now. An error is a *MappingError.
+func (p *Pipeline) settle(c *chat.Conversation, target string, routes []string) ([]string, error) {
+	settled := slices.Clone(routes)
+	for i, marked := range routes {
+		name, found := strings.CutPrefix(marked, undecided)
+		at := slices.IndexFunc(p.routes, func(r *route) bool { return r.Name == name })
+		if !found || at < 0 {
+			continue
+		}
+		settled[i] = name
+		switch v, err := p.routes[at].judge(c, isEmpty(c)); {
+		case err != nil:
+			return nil, &MappingError{Target: target, Route: name, Err: err}
+		case v != matched:
+			return nil, &MappingError{Target: target, Route: name, Err: ErrNoMatch}
+		}
+	}
+	return settled, nil
+}
+
+func (p *Pipeline) add(matches []Match, r *route, name string) []Match {
 	for _, to := range r.to {
 		i := slices.IndexFunc(matches, func(m Match) bool { return m.Target == to.target })
 		if i < 0 {
@@ -66,7 +93,7 @@ func (p *Pipeline) add(matches []Match, r *route) []Match {
 			}
 			matches = append(matches, m)
 		}
-		matches[i].Routes = append(matches[i].Routes, r.Name)
+		matches[i].Routes = append(matches[i].Routes, name)
 		matches[i].Hold = max(matches[i].Hold, r.Hold)
 	}
 	return matches
@@ -119,6 +146,7 @@ func (p *Pipeline) Has(target string, routes []string) bool {
 
 // part returns what a route says of a target, nil if it does not name it.
 func (p *Pipeline) part(target, name string) *routeTarget {
+	name = strings.TrimPrefix(name, undecided)
 	for _, r := range p.routes {
 		if r.Name != name {
 			continue

@@ -159,7 +159,7 @@ func TestOpen(t *testing.T) {
 		}
 		matches, err := old.Route(c)
 		var failed *RouteError
-		if !errors.As(err, &failed) || failed.Route != "b" || matches != nil {
+		if !errors.As(err, &failed) || failed.Route != "b" || len(matches) == 0 {
 			t.Errorf("Route gave %v, %v", matches, err)
 		}
 		if explained := old.Explain(c).Routes[1]; explained.Matched || explained.Error == "" {
@@ -186,9 +186,11 @@ func FuzzOpen(f *testing.F) {
 
 func TestTooCostlyIsNoMiss(t *testing.T) {
 	t.Parallel()
-	d := testDefinition(t, []byte(`{"routes": [
+	const hostile = `{"routes": [
 		{"name": "first", "to": [{"target": "log"}]},
-		{"name": "hostile", "when": "any(messages, any(messages, .text == \"never\"))", "to": [{"target": "log"}]}]}`))
+		{"name": "hostile", "when": "any(messages, any(messages, .text == \"never\"))", "to": [{"target": "log"}]},
+		{"name": "last", "to": [{"target": "help"}]}]}`
+	d := testDefinition(t, []byte(hostile))
 	p, problems := Compile(d, testTargets(t), testSources())
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -200,8 +202,30 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	}
 	matches, err := p.Route(c)
 	var failed *RouteError
-	if !errors.As(err, &failed) || failed.Route != "hostile" || matches != nil {
-		t.Errorf("Route gave %v, %v", matches, err)
+	want := []Match{{Target: "log", Routes: []string{"first", "undecided: hostile"}}, {Target: "help", Routes: []string{"last"}}}
+	if diff := cmp.Diff(want, matches); diff != "" || !errors.As(err, &failed) || failed.Route != "hostile" {
+		t.Errorf("Route gave %v:\n%s", err, diff)
+	}
+	if !p.Has("log", matches[0].Routes) {
+		t.Error("an undecided route still names its target")
+	}
+	var refused *MappingError
+	if _, err := p.Map(c, "log", matches[0].Routes); !errors.As(err, &refused) || refused.Route != "hostile" {
+		t.Errorf("Map gave %v", err)
+	}
+	if _, err := p.Map(c, "help", matches[1].Routes); err != nil {
+		t.Errorf("the other target: %v", err)
+	}
+	// The condition is mended: a replay does what it says.
+	for when, want := range map[string]error{`source == \"shop\"`: nil, `source == \"other\"`: ErrNoMatch} {
+		d := testDefinition(t, []byte(strings.Replace(hostile, `any(messages, any(messages, .text == \"never\"))`, when, 1)))
+		mended, problems := Compile(d, testTargets(t), testSources())
+		if len(problems) > 0 {
+			t.Fatal(problems)
+		}
+		if _, err := mended.Map(c, "log", matches[0].Routes); !errors.Is(err, want) {
+			t.Errorf("%s: Map gave %v, want %v", when, err, want)
+		}
 	}
 }
 
