@@ -48,9 +48,11 @@ func newLimiter(r Rate) *rate.Limiter {
 	if r.Count <= 0 || r.Per <= 0 {
 		return nil
 	}
-	burst := min(max(r.Count/20, 1), 10)
-	return rate.NewLimiter(rate.Limit(float64(r.Count)/r.Per.Seconds()), burst)
+	return rate.NewLimiter(rate.Limit(float64(r.Count)/r.Per.Seconds()), burst(r))
 }
+
+// burst is how many attempts of a rate may come at once.
+func burst(r Rate) int { return min(max(r.Count/20, 1), 10) }
 
 // allowed returns how many of want attempts may start now, and if none may, when the next may. Taking them is up to
 // the caller, who is the only user of l.

@@ -71,7 +71,10 @@ type runner struct {
 
 	// The following belong to the goroutine of run.
 	plan      *plan
-	limiter   *rate.Limiter
+	limiter   *rate.Limiter // nil: there is no limit, or shared has it
+	shared    Shared        // nil: this is the only engine
+	stateAt   time.Time     // when state was read
+	tokenAt   time.Time     // the shared rate allows nothing before
 	state     ledger.TargetState
 	unsaved   bool // state is not in the ledger yet
 	suspicion suspicion
@@ -93,7 +96,7 @@ func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
 		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
-		plan: p, limiter: newLimiter(p.target.Rate), suspicion: make(suspicion), seen: TargetStatus{Name: name},
+		plan: p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
 }
 
@@ -184,7 +187,7 @@ func (r *runner) load(ctx context.Context) bool {
 	for n := 1; ; n++ {
 		state, err := r.engine.options.Ledger.TargetState(ctx, r.name)
 		if err == nil {
-			r.state = state
+			r.state, r.stateAt = state, time.Now()
 			break
 		}
 		if ctx.Err() != nil {
@@ -215,7 +218,7 @@ func (r *runner) adopt(now time.Time) {
 	old := r.plan.target
 	r.plan = p
 	if p.target.Rate != old.Rate {
-		r.limiter = newLimiter(p.target.Rate)
+		r.limiter, r.tokenAt = limiterOf(r.engine.options.Ledger, p.target.Rate), time.Time{}
 	}
 	if p.target.Account == old.Account {
 		return
@@ -237,9 +240,16 @@ func (r *runner) advance(ctx context.Context, now time.Time) time.Time {
 		r.save(now)
 		return now
 	}
+	if r.shared != nil && !now.Before(r.stateAt.Add(stateInterval)) {
+		r.follow(ctx, now)
+		return now
+	}
 	want, next := r.wanted(now)
+	if want > 0 && r.shared != nil {
+		want, next = r.take(ctx, want, now)
+	}
 	if want == 0 {
-		return next
+		return r.bounded(next)
 	}
 	r.claim(ctx, want, now)
 	return now
@@ -261,6 +271,8 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 		return 0, r.hold
 	case now.Before(r.lookAt):
 		return 0, r.lookAt
+	case now.Before(r.tokenAt):
+		return 0, r.tokenAt
 	}
 	return allowed(r.limiter, want, now)
 }
@@ -271,6 +283,7 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 	got, err := r.engine.options.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
 		Target: r.name, Limit: want, Lease: r.plan.target.lease(), Config: r.plan.renderer.today.Hash(),
 	})
+	r.giveBack(ctx, want-len(got.Deliveries))
 	if !r.ledgerAnswered(err, now) {
 		return
 	}
@@ -279,7 +292,7 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 	}
 	r.lookAt = time.Time{}
 	if len(got.Deliveries)+len(got.Crashed) < want {
-		r.lookAt = now.Add(watchInterval)
+		r.lookAt = now.Add(r.watch())
 		if !got.Next.IsZero() && got.Next.Before(r.lookAt) {
 			r.lookAt = got.Next
 		}
