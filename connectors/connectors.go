@@ -30,6 +30,14 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// FieldChecker is a Checker that can also tell whether what a mapping names is there: brands, forms, users, custom
+// fields. It is asked with the fields of a test record, and sends nothing.
+type FieldChecker interface {
+	Checker
+	// CheckFields returns nil if everything that fields name by id exists. Errors are as of Check.
+	CheckFields(ctx context.Context, fields map[string]any) error
+}
+
 // Record is one revision of one conversation, rendered for one target.
 type Record struct {
 	Object    string         // this conversation at this target: the same for all revisions, attempts and replays; for external ids, markers, look-ups

@@ -3,7 +3,6 @@
 package zendesk_test
 
 import (
-	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -154,9 +153,7 @@ func TestCheckFields(t *testing.T) {
 	t.Parallel()
 	a := account()
 	a.Have("brands/11", "groups/12", "ticket_forms/13", "ticket_fields/14")
-	c := open(t, a, settings()).(interface {
-		CheckFields(ctx context.Context, fields map[string]any) error
-	})
+	c := open(t, a, settings()).(connectors.FieldChecker)
 	good := map[string]any{
 		"brand_id": int64(11), "group_id": int64(12), "ticket_form_id": int64(13), "assignee_id": int64(77), "custom_fields": map[string]any{"14": "x"}, "subject": "y",
 	}

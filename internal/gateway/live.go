@@ -5,6 +5,7 @@ package gateway
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/pipeline"
 )
 
 // The states of a Live.
@@ -60,6 +62,9 @@ func checkTarget(ctx context.Context, cfg *config.Config, t config.Target, o Opt
 		ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 		defer cancel()
 		live.State, err = LiveOK, checker.Check(ctx)
+		if fields, ok := connector.(connectors.FieldChecker); ok && err == nil {
+			err = checkFields(ctx, cfg, t.Name, fields)
+		}
 	}
 	if err != nil {
 		e := connectors.Classify(err)
@@ -67,6 +72,33 @@ func checkTarget(ctx context.Context, cfg *config.Config, t config.Target, o Opt
 	}
 	live.Milliseconds = time.Since(started).Milliseconds()
 	return live
+}
+
+// checkFields asks whether what the routes name at a target is there, with a test record as each route renders it: an id
+// is mostly written out, so it stands in any record.
+func checkFields(ctx context.Context, cfg *config.Config, target string, checker connectors.FieldChecker) error {
+	c := testConversation(cfg, time.Now())
+	routes := [][]string{nil}
+	for _, r := range cfg.Definition.Routes {
+		if slices.ContainsFunc(r.To, func(to pipeline.RouteTarget) bool { return to.Target == target }) {
+			routes = append(routes, []string{r.Name})
+		}
+	}
+	var failures []error
+	for _, names := range routes {
+		rendered, err := cfg.Pipeline.Map(&c, target, names)
+		if err != nil {
+			continue // a mapping that fails on this record says nothing of ids; check has passed it
+		}
+		if err := checker.CheckFields(ctx, rendered.Fields); err != nil {
+			e := *connectors.Classify(err)
+			if len(names) > 0 {
+				e.Err = fmt.Errorf("route %q: %w", names[0], e.Err)
+			}
+			failures = append(failures, &e)
+		}
+	}
+	return errors.Join(failures...)
 }
 
 func openConnector(cfg *config.Config, t config.Target, o Options) (connectors.Connector, error) {

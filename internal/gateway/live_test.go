@@ -49,6 +49,14 @@ func (m askedMood) Check(ctx context.Context) error {
 	return nil
 }
 
+// CheckFields knows the title "gone".
+func (m askedMood) CheckFields(_ context.Context, fields map[string]any) error {
+	if fields["title"] == "gone" {
+		return &connectors.Error{Kind: connectors.Denied, Err: errors.New("there is no title gone"), Hint: "correct the title"}
+	}
+	return nil
+}
+
 func moods(pushed *[]connectors.Record) config.Known {
 	return config.Known{Sources: gateway.SourceTypes(), Targets: []connectors.Type{
 		connectors.Define("mood", connectors.Definition[moodSettings]{
@@ -116,6 +124,24 @@ func TestCheckLive(t *testing.T) {
 	}
 	if len(*pushed) != 0 {
 		t.Errorf("asking sent %v", *pushed)
+	}
+}
+
+// TestCheckLiveAsksAboutTheRoutes: what a route names at a target must be there, whether the route would match or not.
+func TestCheckLiveAsksAboutTheRoutes(t *testing.T) {
+	t.Parallel()
+	cfg, _ := moodConfig(t, `version: 1
+sources: {shop: {type: smartsupp, secret: 0123456789abcdef}}
+targets:
+  fine: {type: mood, mood: fine}
+routes:
+  - {name: everything, to: fine}
+  - {name: never, when: rating > 100, to: {fine: {title: gone}}}
+`)
+	got := gateway.CheckLive(t.Context(), cfg, gateway.Options{Logger: slog.New(slog.DiscardHandler)})
+	want := []gateway.Live{{Target: "fine", Type: "mood", State: "failed", Kind: "denied", Error: `route "never": there is no title gone`, Hint: "correct the title"}}
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(gateway.Live{}, "Milliseconds")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 
