@@ -55,8 +55,12 @@ func (c checkCommand) Run(p *program) error {
 }
 
 func fine(p *program, cfg *config.Config) {
+	routes := "no routes: everything goes to every target"
+	if n := len(cfg.Definition.Routes); n > 0 {
+		routes = count(n, "route")
+	}
 	_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)\n", p.commands.Config,
-		count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), count(len(cfg.Definition.Routes), "route"))
+		count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), routes)
 }
 
 // live asks the targets of a configuration without mistakes.

@@ -45,6 +45,8 @@ func Version() string {
 
 // commands is the grammar. Each command has its own file and a method Run(*program) error.
 type commands struct {
+	ShowVersion kong.VersionFlag `name:"version" help:"Print the version."`
+
 	Config string `short:"c" placeholder:"FILE" default:"afterchat.yaml" env:"AFTERCHAT_CONFIG" help:"Configuration file, or a folder of them."`
 
 	Serve      serveCommand      `cmd:"" help:"Take hooks and deliver them until stopped."`
@@ -83,7 +85,7 @@ func Run(args []string, types ...connectors.Type) int {
 		kong.Name("afterchat"),
 		kong.Description("Delivers finished live chats to help desks, CRMs and HTTP APIs. Start with: afterchat demo"),
 		kong.UsageOnError(), kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), typeNames(p.known),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), typeNames(p.known), kong.Vars{"version": versionText()},
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "afterchat:", err)

@@ -48,6 +48,10 @@ type versionCommand struct{}
 
 // Run prints the version.
 func (versionCommand) Run(p *program) error {
-	_, err := fmt.Fprintf(p.stdout, "afterchat %s (%s %s/%s)\n", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintln(p.stdout, versionText())
 	return err
+}
+
+func versionText() string {
+	return fmt.Sprintf("afterchat %s (%s %s/%s)", Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
