@@ -157,7 +157,7 @@ func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error
 	d, res := a.delivery, a.result
 	m, target := r.engine.options.Metrics, r.name
 	m.Attempt(target, o.kind, res.ended.Sub(res.started))
-	if o.uncertain {
+	if o.uncertain || d.Lapsed { // d.Lapsed: the attempt before was cut by a crash
 		m.Uncertain(target)
 	}
 	if e, ok := errors.AsType[*pipeline.MappingError](res.err); ok {

@@ -5,10 +5,14 @@ package rule
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
 )
+
+// variableName is what the names of environment variables mostly look like.
+var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 
 // Settings is the scope of everything outside of routes. Both functions are required.
 type Settings struct {
@@ -152,7 +156,11 @@ func (e *expander) refuse(n ast.Node) {
 			e.at(at, `outside of routes there are only env.NAME and file("path")`, "%s is part of a conversation, which only routes can see", path)
 			return
 		}
-		e.at(at, "", "unknown name %q%s", first, didYouMean(first, []string{"env", "file"}))
+		hint := ""
+		if variableName.MatchString(first) {
+			hint = fmt.Sprintf("write ${env.%s} for the environment variable", first)
+		}
+		e.at(at, hint, "unknown name %q%s", first, didYouMean(first, []string{"env", "file"}))
 		return
 	}
 	e.at(at, `use env.NAME, file("path"), text in quotes and ??`, "this cannot be used outside of routes")
