@@ -99,6 +99,16 @@ func (ps Prints) Add(p [16]byte, revision int) Prints {
 	return binary.BigEndian.AppendUint32(append(ps, p[:]...), uint32(revision))
 }
 
+// All returns the fingerprints.
+func (ps Prints) All() (all [][16]byte) {
+	for entry := range slices.Chunk(ps, printSize) {
+		if len(entry) == printSize {
+			all = append(all, [16]byte(entry))
+		}
+	}
+	return all
+}
+
 // PackChain makes bytes of the digests of messages.
 func PackChain(chain []uint64) []byte {
 	b := make([]byte, 0, 8*len(chain))

@@ -289,7 +289,10 @@ func (f ledgerFiles) readLog() (log walLog, err error) {
 			return log, err
 		}
 		frame := walFrame{binary.BigEndian.Uint32(buffered), binary.BigEndian.Uint32(buffered[4:]), false, at + 24}
-		frame.ours = frame.page > 0 && (!log.sound || bytes.Equal(buffered[8:16], log.salts))
+		if !log.sound && len(log.frames) == 0 {
+			log.salts = bytes.Clone(buffered[8:16]) // the header cannot tell which frames are of this generation
+		}
+		frame.ours = frame.page > 0 && bytes.Equal(buffered[8:16], log.salts)
 		log.frames = append(log.frames, frame)
 		follows := before
 		follows.add(buffered[:8], order)

@@ -1,0 +1,286 @@
+// This file recovers damaged ledgers and counts what came back.
+
+package sqlite
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// allBack are the damages after which everything can be recovered; after the others it is what had been written to the
+// part that is left.
+var allBack = map[string]bool{
+	"database is text": false, "header flipped": true, "page size flipped": true, "schema overwritten": true,
+	"log flipped": true, "log flipped, index missing": true, "log header flipped": true, "database missing, killed": true,
+}
+
+func planBoth(c *chat.Conversation) (ledger.Plan, error) { return hook(c.ID, "help", "crm").Plan("", 1), nil }
+
+// What can be read comes back, in doubt, with its receipts; a second time changes nothing; the books balance.
+func TestRepair(t *testing.T) {
+	t.Parallel()
+	const n = 60
+	for _, d := range damages {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			path := filled(t, n, d.killed)
+			d.damage(t, path)
+			l := open(t, path, Options{})
+			aside, err := SetAside(path)
+			if err != nil || len(aside) != 1 {
+				t.Fatalf("set aside: %q, %v", aside, err)
+			}
+			done, err := l.Repair(t.Context(), aside[0], RepairOptions{Plan: planBoth})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%+v", done)
+			sound(t, l)
+			if all, ok := allBack[d.name]; ok && all && (done.Conversations != n || done.Deliveries != 2*n || done.LostBodies+done.Undeliverable > 0) {
+				t.Errorf("recovered %+v, want all %d", done, n)
+			}
+			if d.name == "pages overwritten" && (done.Conversations < n/3 || done.LostPages == 0) {
+				t.Errorf("recovered %+v, want most of %d", done, n)
+			}
+			for _, delivery := range claim(t, l, "help", time.Hour).Deliveries {
+				if !delivery.Uncertain {
+					t.Errorf("%s is not in doubt", delivery.ID)
+				}
+			}
+			before, err := l.Stats(t.Context())
+			if err != nil || before.SetAside != 0 {
+				t.Fatalf("%d set aside, %v", before.SetAside, err)
+			}
+			again, err := l.Repair(t.Context(), done.File, RepairOptions{Plan: planBoth})
+			if err != nil || again.Conversations+again.Deliveries+again.Bodies != 0 || again.Known != done.Conversations {
+				t.Errorf("repaired again: %+v, %v", again, err)
+			}
+			after, err := l.Stats(t.Context())
+			after.Bytes, before.Bytes = 0, 0
+			if diff := cmp.Diff(before, after); diff != "" || err != nil {
+				t.Errorf("a second repair changed (-before +after), %v:\n%s", err, diff)
+			}
+			sound(t, l)
+		})
+	}
+}
+
+// Every delivery comes back as it was: states, receipts, attempts, bodies to the last byte.
+func TestRepairIsExact(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	hooks := map[string][]byte{}
+	for i := range 30 {
+		h := hook(fmt.Sprintf("c%03d", i), "help", "crm")
+		h.Raw = []byte(strings.Repeat(fmt.Sprint(i, time.Now()), 1+i*i*20)) // across many overflow pages, packed
+		h.Raw = append(h.Raw, noise(i*700)...)
+		hooks[h.Conversation.ID] = h.Raw
+		accept(t, l, h)
+	}
+	if _, err := l.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte("?"), Reason: "no JSON"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range claim(t, l, "help", time.Hour).Deliveries {
+		s := ledger.Settlement{ID: d.ID, Target: "help", Revision: 1, Fence: d.Fence, State: ledger.Delivered, Tried: true, Attempt: &ledger.Attempt{At: time.Now(), Number: 1, Kind: "ok", Status: 201}}
+		s.Receipt.ID = "ticket of " + d.ID
+		if _, err := l.Settle(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := l.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := open(t, filepath.Join(t.TempDir(), "fresh.db"), Options{})
+	done, err := fresh.Repair(t.Context(), path, RepairOptions{})
+	if err != nil || done.LostPages+done.LostRows+done.LostBodies+done.LostDeliveries+done.Undeliverable > 0 {
+		t.Fatalf("%+v, %v, want nothing lost", done, err)
+	}
+	got, err := fresh.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for target := range want.Targets {
+		if diff := cmp.Diff(want.Targets[target].Counts, got.Targets[target].Counts); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", target, diff)
+		}
+	}
+	if got.Conversations != 30 || got.Quarantined != 1 {
+		t.Errorf("%d conversations, %d in quarantine", got.Conversations, got.Quarantined)
+	}
+	for id, raw := range hooks {
+		body, _, err := fresh.Raw(t.Context(), id, 1)
+		if err != nil || string(body) != string(raw) {
+			t.Errorf("%s: %d bytes, %v, want %d", id, len(body), err, len(raw))
+		}
+		attempts, err := fresh.Attempts(t.Context(), id, "help")
+		if err != nil || len(attempts) != 1 || attempts[0].Status != 201 {
+			t.Errorf("%s: attempts %+v, %v", id, attempts, err)
+		}
+		if a := accept(t, fresh, ledger.Hook{Raw: raw, Conversation: hook(id).Conversation, Plan: hook(id, "help").Plan}); a.Result != ledger.Repeated {
+			t.Errorf("%s: a repeated hook is %s", id, a.Result)
+		}
+	}
+	if d := claim(t, fresh, "crm", time.Hour).Deliveries; len(d) != 30 || !d[0].Uncertain {
+		t.Errorf("%d deliveries are due, want 30 in doubt", len(d))
+	}
+	sound(t, fresh)
+}
+
+// noise is text that does not compress well.
+func noise(n int) []byte {
+	b := make([]byte, n)
+	x := uint32(n)
+	for i := range b {
+		x = x*1664525 + 1013904223
+		b[i] = byte(x >> 24)
+	}
+	return b
+}
+
+// A conversation that came again after the damage learns what the target holds, and takes newer content over.
+func TestRepairMeetsNews(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	old := open(t, path, Options{})
+	longer := hook("c2", "help")
+	longer.Conversation.Messages = append(longer.Conversation.Messages, chat.Message{Role: chat.Agent, Text: "goes on"})
+	longer.Conversation.Normalize()
+	longer.Raw = []byte("longer")
+	accept(t, old, hook("c1", "help", "crm"))
+	accept(t, old, longer)
+	d := claim(t, old, "help", time.Hour).Deliveries[0]
+	s := ledger.Settlement{ID: d.ID, Target: "help", Revision: 1, Fence: d.Fence, State: ledger.Delivered, Tried: true}
+	s.Receipt.ID = "ticket 7"
+	if _, err := old.Settle(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	again := hook("c1", "help")
+	again.Conversation.Messages = append(again.Conversation.Messages, chat.Message{Role: chat.Agent, Text: "news"})
+	again.Conversation.Normalize()
+	again.Raw = []byte("news")
+	accept(t, l, again)
+	accept(t, l, hook("c2", "help"))
+	if _, err := l.Repair(t.Context(), path, RepairOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	sound(t, l)
+	for _, d := range claim(t, l, "help", time.Hour).Deliveries {
+		switch {
+		case d.ID == "c1" && (!d.Uncertain || d.Receipt.ID != "ticket 7" || d.Revision != 1 || len(d.Conversation.Messages) != 2):
+			t.Errorf("c1: %+v, want the news with the receipt", d)
+		case d.ID == "c2" && (!d.Uncertain || d.Revision != 2 || len(d.Conversation.Messages) != 2):
+			t.Errorf("c2: %+v, want the longer one", d)
+		}
+	}
+	if d := claim(t, l, "crm", time.Hour).Deliveries; len(d) != 1 || d[0].ID != "c1" || !d[0].Uncertain {
+		t.Errorf("crm: %+v, want c1 in doubt", d)
+	}
+	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Repeated {
+		t.Errorf("a hook that the damaged ledger had seen is %s", a.Result)
+	}
+}
+
+// A row of a conversation that is lost is made anew from its index and its bodies; deliveries that are lost are planned.
+func TestRepairWithoutRows(t *testing.T) {
+	t.Parallel()
+	id := chat.NewID("smartsupp", "1")
+	path := filepath.Join(t.TempDir(), "old.db")
+	old := open(t, path, Options{})
+	accept(t, old, hook(id, "help"))
+	accept(t, old, hook("short", "help"))
+	roots := map[string]int64{}
+	for _, name := range []string{"conversation", "delivery"} {
+		var page int64
+		if err := old.readers.Load().QueryRowContext(t.Context(), `SELECT rootpage FROM sqlite_schema WHERE name = ?`, name).Scan(&page); err != nil {
+			t.Fatal(err)
+		}
+		roots[name] = page
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	change(t, path, func(b []byte) []byte {
+		for _, page := range roots {
+			copy(b[(page-1)*4096:], strings.Repeat("x", 4096))
+		}
+		return b
+	})
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	done, err := l.Repair(t.Context(), path, RepairOptions{Plan: planBoth})
+	if err != nil || done.Conversations != 1 || done.Quarantined != 1 || done.Planned != 2 || done.LostPages != 2 {
+		t.Errorf("%+v, %v, want one conversation, planned twice, and one in quarantine", done, err)
+	}
+	if d := claim(t, l, "crm", time.Hour).Deliveries; len(d) != 1 || d[0].ID != id || !d[0].Uncertain || d[0].Conversation.Messages[0].Text != id {
+		t.Errorf("crm: %+v", d)
+	}
+	if a := accept(t, l, hook(id, "help")); a.Result != ledger.Repeated {
+		t.Errorf("the same hook again is %s", a.Result)
+	}
+	sound(t, l)
+}
+
+func TestRepairRefuses(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	for _, file := range []string{path, path + ".nowhere"} {
+		if _, err := l.Repair(t.Context(), file, RepairOptions{}); err == nil {
+			t.Errorf("%s was repaired", file)
+		}
+	}
+}
+
+// FuzzPages reads databases of any content.
+func FuzzPages(f *testing.F) {
+	path := filled(f, 10, true)
+	for _, suffix := range []string{"", "-wal"} {
+		content, err := os.ReadFile(path + suffix)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(content[:min(len(content), 40<<10)], suffix == "-wal")
+	}
+	f.Fuzz(func(t *testing.T, content []byte, log bool) {
+		path := filepath.Join(t.TempDir(), "any.db")
+		name := path
+		if log {
+			name += "-wal"
+		}
+		if err := os.WriteFile(name, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_ = inspect(path, running)
+		m, err := openImage(path)
+		if err != nil {
+			return
+		}
+		defer m.files.close()
+		w, err := explore(t.Context(), m, func(int, int) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, number := range w.numbers() {
+			for _, at := range w.conversations[number].deliveries {
+				_, _ = w.delivery(at)
+			}
+		}
+	})
+}
