@@ -237,3 +237,12 @@ func TestHooksOnOpenConnectionsAreTakenWhileDraining(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestReadyzTellsThatTheLedgerIsFull: an orchestrator and an operator see what the senders see.
+func TestReadyzTellsThatTheLedgerIsFull(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "sources:", "ledger: {retention: {max_size: 4KiB}}\nsources:", 1), &desk{})
+	if got := send(t, g.addresses.Admin.String(), "GET /readyz"); !strings.HasPrefix(got, "503") || !strings.Contains(got, "max_size") {
+		t.Errorf("readyz: %s", got)
+	}
+}

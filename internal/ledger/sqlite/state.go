@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -52,10 +53,17 @@ func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.Targ
 	})
 }
 
-// Ready commits something now, fsync included, and returns why that is not possible.
+// readyRoom is how much must still fit for hooks to be taken, in bytes: enough for a long chat.
+const readyRoom = 256 << 10
+
+// Ready commits something now, fsync included, and returns why that is not possible, or that a hook would not fit any
+// more.
 func (l *Ledger) Ready(ctx context.Context) error {
+	if free, known := freeSpace(filepath.Dir(l.path)); known && free < readyRoom {
+		return fmt.Errorf("%w: the disk that holds %s has %d bytes left", ledger.ErrFull, l.path, free)
+	}
 	return l.write(ctx, func(t *tx) error {
-		if err := t.reserve(1); err != nil {
+		if err := t.reserve(readyRoom); err != nil {
 			return err
 		}
 		t.add("ready", 1)
