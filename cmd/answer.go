@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,10 +95,15 @@ func goesTo(e *gateway.Explained) string {
 	for _, t := range e.Targets {
 		targets = append(targets, t.Target)
 	}
-	if len(targets) == 0 {
-		return "no target: no route matches, it would be kept as unrouted"
+	if len(targets) > 0 {
+		return strings.Join(targets, ", ")
 	}
-	return strings.Join(targets, ", ")
+	for _, r := range e.Routes {
+		if r.Matched {
+			return fmt.Sprintf("no target: %s names none, it would be kept as unrouted", r.Name)
+		}
+	}
+	return "no target: no route matches, it would be kept as unrouted"
 }
 
 // routes shows each route, and each term of its condition with the values that it read.
@@ -106,7 +112,7 @@ func (a *answer) routes(e *gateway.Explained) {
 	for _, r := range e.Routes {
 		mark, tail := "✗", r.Why
 		if r.Matched {
-			mark, tail = "✓", "→ "+strings.Join(r.Targets, ", ")
+			mark, tail = "✓", "→ "+cmp.Or(strings.Join(r.Targets, ", "), "no target")
 		}
 		if r.Error != "" {
 			mark, tail = "!", r.Error

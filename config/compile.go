@@ -91,7 +91,7 @@ func (l *loader) follows(path pipeline.Path) bool {
 			i, ok = path[1].(int)
 		}
 		noTargets := ok && i < len(l.config.Definition.Routes) && len(l.config.Definition.Routes[i].To) == 0
-		return noTargets && (len(path) == 2 || name(2) == "to")
+		return noTargets && !l.config.Definition.Routes[i].Final && (len(path) == 2 || name(2) == "to")
 	case "time_zone", "language":
 		return true
 	}

@@ -113,6 +113,8 @@ func environment() config.Environment {
 		"ACME_SECRET": "acme-canary-0123456789", "GLOBO_SECRET": "globo-canary-0123456789", "GLOBO_SECRET_OLD": "old-canary-0123456789",
 		"SHOP_SECRET": "shop-canary-0123456789", "DESK_SECRET": "desk-canary-0123456789", "SHORT": "canary",
 		"SLACK_WEBHOOK": "https://hooks.slack.com/services/canary/canary", "API_TOKEN": "api-canary",
+		"TEAMS_WEBHOOK": "https://teams.example.com/canary/canary", "HUBSPOT_TOKEN": "hub-canary", "ZENDESK_SECRET": "zen-canary",
+		"DESK_SECRET_OLD": "gone-canary-0123456789",
 		"WORKERS": "7", "EMPTY": "", "NESTED": "${env.SHOP_SECRET}", "INJECT": "x\ntype: file", "BAD_RATE": "many-canary",
 	}
 	return config.Environment{
@@ -125,7 +127,7 @@ func environment() config.Environment {
 				return testPair().key, nil
 			}
 			if strings.HasPrefix(path, "/run/secrets/") && !strings.Contains(path, "none") {
-				return []byte("run-canary-0123456789\n"), nil
+				return []byte("run-canary-" + filepath.Base(path) + "-0123456789\n"), nil
 			}
 			return os.ReadFile(path)
 		},

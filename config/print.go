@@ -77,6 +77,9 @@ func (c *Config) putDefinition(root *yaml.Node) {
 	for _, r := range c.Definition.Routes {
 		n := valueNode(reflect.ValueOf(routeKeys{r.Name, r.From, r.When, r.Final, r.Empty, r.Hold}))
 		to := &yaml.Node{Kind: yaml.MappingNode}
+		if len(r.To) == 0 {
+			to = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		}
 		for _, t := range r.To {
 			fields := treeNode(t.Fields)
 			if len(t.Redact) > 0 {

@@ -84,8 +84,9 @@ func (l *loader) route(n *node, name string) pipeline.Route {
 	switch {
 	case !ok:
 		l.add(n.at, "name one target or more: to: help", "%s needs the key %q", what, "to")
+	case to.value.kind == listKind && len(to.value.items) == 0 && r.Final: // what matches is sent nowhere
 	case to.value.isNull() || (to.value.kind != scalarKind && len(to.value.items)+len(to.value.entries) == 0):
-		l.add(to.key.at, "name one target or more: to: help", "to has no value")
+		l.add(to.key.at, "name one target or more: to: help; or, for what is sent nowhere, to: [] with final: true", "to has no value")
 	default:
 		r.To = l.to(to.value)
 	}

@@ -63,10 +63,10 @@ func routesSchema(s *jsonschema.Schema, known Known) {
 	target.Properties["redact"].Description = "names of redactions"
 	route := asWrittenSchema.object(reflect.TypeFor[routeKeys](), reflect.Value{})
 	route.Properties["to"] = &jsonschema.Schema{
-		Description: "one target, a list of targets, or a mapping of targets to the fields that this route sets",
+		Description: "one target, a list of targets, or a mapping of targets to the fields that this route sets; [] with final: true sends what matches nowhere",
 		AnyOf: []*jsonschema.Schema{
 			{Type: "string"},
-			{Type: "array", Items: &jsonschema.Schema{Type: "string"}, MinItems: new(1)},
+			{Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 			{Type: "object", AdditionalProperties: target, MinProperties: new(1)},
 		},
 	}
