@@ -32,7 +32,7 @@ import (
 // serverCommands are further commands of scripts.
 func serverCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
-		"gateway": startGateway, "vendor": startVendor, "certificate": writeCertificate,
+		"gateway": startGateway, "vendor": startVendor, "certificate": writeCertificate, "damage": damageFile,
 	}
 }
 
@@ -118,4 +118,17 @@ func writeCertificate(ts *testscript.TestScript, neg bool, args []string) {
 	for i, block := range []*pem.Block{{Type: "CERTIFICATE", Bytes: certificate}, {Type: "PRIVATE KEY", Bytes: private}} {
 		ts.Check(os.WriteFile(ts.MkAbs(args[i]), pem.EncodeToMemory(block), 0o600))
 	}
+}
+
+// damageFile runs `damage FILE OFFSET`: one bit of that byte is flipped.
+func damageFile(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: damage FILE OFFSET")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	content, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	content[at] ^= 4
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), content, 0o600))
 }

@@ -28,6 +28,8 @@ type Options struct {
 	Config func() Config
 	// Reload puts the configuration as it is on disk in force, or says why not; nil: there is no reload.
 	Reload func(ctx context.Context) error
+	// Repair takes what can be read of a damaged ledger that was set aside into the one in use; nil: it cannot be done.
+	Repair Repair
 }
 
 // Config is the answer of /-/config and of /-/reload.
@@ -62,6 +64,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Reload != nil && o.Config != nil {
 		e.POST("/-/reload", o.guarded(o.reload))
+	}
+	if o.Repair != nil {
+		e.POST("/-/ledger/repair", o.guarded(o.repair))
 	}
 	if o.Pprof {
 		e.GET("/debug/pprof/cmdline", echo.WrapHandler(http.HandlerFunc(pprof.Cmdline)))

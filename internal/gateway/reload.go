@@ -15,6 +15,7 @@ import (
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/ledger/sqlite"
 )
 
 // errFixed means that the gateway was made without a way to read its configuration again.
@@ -204,6 +205,9 @@ func (g *Gateway) console() http.Handler {
 	o := console.Options{Metrics: g.metrics, Ready: g.ready, Pprof: g.boot.Admin.Pprof, Local: g.local, Config: g.status}
 	if g.Load != nil {
 		o.Reload = func(ctx context.Context) error { return g.Reload(ctx, "POST /-/reload") }
+	}
+	if l, ok := g.ledger.(*sqlite.Ledger); ok {
+		o.Repair = g.repair(l)
 	}
 	return console.New(o)
 }

@@ -257,6 +257,25 @@ type Finding struct {
 	Text   string
 }
 
+// Repaired is what the repair of a damaged ledger came to.
+type Repaired struct {
+	File          string `json:"file"`          // what was read, under its name of now
+	Conversations int    `json:"conversations"` // new to the open ledger
+	Known         int    `json:"known"`         // that it had already, or again: what was missing of them was added
+	Bodies        int    `json:"bodies"`
+	Deliveries    int    `json:"deliveries"`
+	Pending       int    `json:"pending"` // of Deliveries: sent now, the target looked at first
+	Attempts      int    `json:"attempts"`
+	Quarantined   int    `json:"quarantined"` // hooks in quarantine, with those of conversations that cannot be told
+	Planned       int    `json:"planned"`     // deliveries that could not be read and were planned anew
+
+	LostPages      int `json:"lost_pages"`      // that hold nothing readable
+	LostRows       int `json:"lost_rows"`       // on pages that hold others
+	LostBodies     int `json:"lost_bodies"`     // hooks of which nothing can be read
+	LostDeliveries int `json:"lost_deliveries"` // of conversations that cannot be told
+	Undeliverable  int `json:"undeliverable"`   // dead, because what they would send is lost
+}
+
 // Observer is told what an engine does; every method is called after the commit, from one goroutine, and must be fast.
 // The zero value of its fields means that nobody listens.
 type Observer struct {

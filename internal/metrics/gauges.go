@@ -7,7 +7,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type gaugeCollector struct {
 	read func() (Gauges, error)
 
-	pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes *prometheus.Desc
+	pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes, setAside *prometheus.Desc
 }
 
 func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
@@ -25,12 +25,13 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 		expected:    desc("source_expect_every_seconds", "How long the source may be silent at most; 0: not said.", "source"),
 		quarantined: desc("quarantined", "Hooks in quarantine."),
 		bytes:       desc("ledger_bytes", "Size of the ledger on disk."),
+		setAside:    desc("ledger_set_aside", "1 while a damaged ledger lies beside the one in use and has not been repaired."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gaugeCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes} {
+	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes, g.setAside} {
 		out <- d
 	}
 }
@@ -62,4 +63,9 @@ func (g *gaugeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(g.quarantined, float64(values.Quarantined))
 	gauge(g.bytes, float64(values.LedgerBytes))
+	setAside := 0.0
+	if values.LedgerSetAside {
+		setAside = 1
+	}
+	gauge(g.setAside, setAside)
 }

@@ -39,6 +39,8 @@ type Gauges struct {
 
 	Quarantined int64
 	LedgerBytes int64
+
+	LedgerSetAside bool // a damaged ledger lies beside the one in use
 }
 
 // TargetGauges are the gauges of one target.

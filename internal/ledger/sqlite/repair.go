@@ -24,35 +24,16 @@ const repairBatch = 20
 type RepairOptions struct {
 	// Plan says which targets get a conversation of which no delivery can be read; nil: none. Its routes are those of
 	// today.
-	Plan func(*chat.Conversation) (ledger.Plan, error)
+	Plan func(*chat.Conversation) ledger.Plan
 	// Progress hears how many of how many pages, then conversations, are done; nil: nobody.
 	Progress func(what string, done, of int)
-}
-
-// Repaired is what Repair came to.
-type Repaired struct {
-	File          string `json:"file"`          // what was read, under its name of now
-	Conversations int    `json:"conversations"` // new to the open ledger
-	Known         int    `json:"known"`         // that it had already, or again: what was missing of them was added
-	Bodies        int    `json:"bodies"`
-	Deliveries    int    `json:"deliveries"`
-	Pending       int    `json:"pending"` // of Deliveries: sent now, the target looked at first
-	Attempts      int    `json:"attempts"`
-	Quarantined   int    `json:"quarantined"` // hooks in quarantine, with those of conversations that cannot be told
-	Planned       int    `json:"planned"`     // deliveries that could not be read and were planned anew
-
-	LostPages      int `json:"lost_pages"`      // that hold nothing readable
-	LostRows       int `json:"lost_rows"`       // on pages that hold others
-	LostBodies     int `json:"lost_bodies"`     // hooks of which nothing can be read
-	LostDeliveries int `json:"lost_deliveries"` // of conversations that cannot be told
-	Undeliverable  int `json:"undeliverable"`   // dead, because what they would send is lost
 }
 
 // Repair reads the damaged ledger in file, one that was set aside or any other, and takes what can be read into l:
 // conversations with their bodies, deliveries with their receipts, attempts, quarantine. Every delivery counts as
 // uncertain. What l has already stays, and learns what the targets hold; so a repair that was cut is repeated. The file
 // is not changed; when all is done, one that was set aside is renamed, and new deliveries are no longer in doubt.
-func (l *Ledger) Repair(ctx context.Context, file string, o RepairOptions) (done Repaired, err error) {
+func (l *Ledger) Repair(ctx context.Context, file string, o RepairOptions) (done ledger.Repaired, err error) {
 	done.File = file
 	if o.Progress == nil {
 		o.Progress = func(string, int, int) {}
@@ -88,7 +69,7 @@ type repair struct {
 	ledger  *Ledger
 	wreck   *wreck
 	options RepairOptions
-	done    *Repaired
+	done    *ledger.Repaired
 	configs map[string]bool // snapshots that the open ledger has
 }
 
@@ -132,9 +113,9 @@ func (r *repair) takeBatch(ctx context.Context, numbers []int64, at int) error {
 		}
 		batch = append(batch, s)
 	}
-	var counts Repaired
+	var counts ledger.Repaired
 	err := r.ledger.write(ctx, func(t *tx) error {
-		counts = Repaired{}
+		counts = ledger.Repaired{}
 		for _, s := range batch {
 			if err := r.take(t, s, &counts); err != nil {
 				return fmt.Errorf("conversation %s: %w", s.known.ID, err)
@@ -175,10 +156,7 @@ func (r *repair) planAgain(s *salvaged) error {
 	if err != nil {
 		return err
 	}
-	plan, err := r.options.Plan(&hook.Conversation)
-	if err != nil {
-		return err
-	}
+	plan := r.options.Plan(&hook.Conversation)
 	plan.Deliveries = slices.DeleteFunc(plan.Deliveries, func(p ledger.PlannedDelivery) bool {
 		return slices.ContainsFunc(s.deliveries, func(d *row.Delivery) bool { return d.Target == p.Target })
 	})
@@ -191,7 +169,7 @@ func (r *repair) planAgain(s *salvaged) error {
 }
 
 // take stores one conversation.
-func (r *repair) take(t *tx, s *salvaged, counts *Repaired) error {
+func (r *repair) take(t *tx, s *salvaged, counts *ledger.Repaired) error {
 	statement, err := t.statement(`SELECT ` + knownColumns + ` FROM conversation WHERE id = ?`)
 	if err != nil {
 		return err
@@ -209,7 +187,7 @@ func (r *repair) take(t *tx, s *salvaged, counts *Repaired) error {
 }
 
 // insert stores a conversation that is new to the open ledger, under a number of its own.
-func (r *repair) insert(t *tx, s *salvaged, counts *Repaired) error {
+func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
 	var number int64
 	if err := t.row(`SELECT coalesce(max(number), 0) + 1 FROM conversation`, nil, &number); err != nil {
 		return err
@@ -248,7 +226,7 @@ func (r *repair) insert(t *tx, s *salvaged, counts *Repaired) error {
 }
 
 // storeDelivery stores a delivery that the open ledger does not have.
-func (r *repair) storeDelivery(t *tx, d *row.Delivery, readable, bodies bool, counts *Repaired) error {
+func (r *repair) storeDelivery(t *tx, d *row.Delivery, readable, bodies bool, counts *ledger.Repaired) error {
 	lost := d.State == ledger.Pending && !readable
 	if !r.configs[d.Tried] {
 		d.Tried = "" // rendered with the configuration of today, for there is no other
@@ -273,7 +251,7 @@ func (r *repair) storeDelivery(t *tx, d *row.Delivery, readable, bodies bool, co
 
 // merge adds what the damaged ledger knew to a conversation that came again since, or that an earlier repair has
 // taken over.
-func (r *repair) merge(t *tx, s *salvaged, k *row.Known, counts *Repaired) error {
+func (r *repair) merge(t *tx, s *salvaged, k *row.Known, counts *ledger.Repaired) error {
 	rows, err := t.deliveries(k.Number)
 	if err != nil {
 		return err

@@ -1,0 +1,170 @@
+// This file is `afterchat ledger`: the audit, backups, the schema, and repairs of what is stored.
+
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/afterchat/afterchat/internal/gateway"
+)
+
+type ledgerCommand struct {
+	Verify  ledgerVerifyCommand  `cmd:"" help:"Audit the ledger: that it is whole, that its counters are right, that nothing is missing. A gateway may run."`
+	Repair  ledgerRepairCommand  `cmd:"" help:"Recover what can be read of a damaged ledger that was set aside. A gateway may run."`
+	Backup  ledgerBackupCommand  `cmd:"" help:"Write one moment of the ledger into a new file, and audit it. A gateway may run."`
+	Migrate ledgerMigrateCommand `cmd:"" help:"Bring the schema up to date; serve does it, too."`
+}
+
+type ledgerVerifyCommand struct{}
+
+// Run prints a line for each finding and ends with 1 if there is one.
+func (ledgerVerifyCommand) Run(p *program) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal()
+	defer cancel()
+	findings, err := gateway.VerifyLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	for _, f := range findings {
+		of := "ledger"
+		if f.Target != "" {
+			of = "target " + f.Target
+		}
+		_, _ = fmt.Fprintf(p.stdout, "%s: %s\n", of, f.Text)
+	}
+	if len(findings) > 0 {
+		return errFindings
+	}
+	_, err = fmt.Fprintln(p.stdout, "The ledger is sound: nothing is damaged, nothing is missing, the books balance.")
+	return err
+}
+
+type ledgerBackupCommand struct {
+	File string `arg:"" help:"New file. Put in the place of the ledger while nothing runs, it goes on from there."`
+}
+
+// Run writes the copy.
+func (c ledgerBackupCommand) Run(p *program) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal()
+	defer cancel()
+	if err := gateway.BackupLedger(ctx, cfg, c.File); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "%s is a copy of the ledger, and sound.\n", c.File)
+	return err
+}
+
+type ledgerMigrateCommand struct{}
+
+// Run opens the ledger, which migrates it.
+func (ledgerMigrateCommand) Run(p *program) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal()
+	defer cancel()
+	before, after, err := gateway.MigrateLedger(ctx, cfg)
+	switch {
+	case err != nil:
+		return err
+	case before == after:
+		_, err = fmt.Fprintln(p.stdout, "The schema of the ledger is up to date.")
+	default:
+		_, err = fmt.Fprintf(p.stdout, "The schema of the ledger was version %d and is version %d now.\n", before, after)
+	}
+	return err
+}
+
+type ledgerRepairCommand struct {
+	File string `arg:"" optional:"" help:"Damaged ledger; the default is every one that lies beside the ledger and has not been repaired."`
+}
+
+// Run repairs one file after the other.
+func (c ledgerRepairCommand) Run(p *program) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal()
+	defer cancel()
+	files := []string{c.File}
+	if c.File == "" {
+		if files, err = gateway.SetAsideLedgers(cfg); err != nil {
+			return err
+		}
+		if len(files) == 0 {
+			_, err = fmt.Fprintln(p.stdout, "There is nothing to repair: no damaged ledger lies beside the one in use.")
+			return err
+		}
+	}
+	for _, file := range files {
+		if file, err = filepath.Abs(file); err != nil {
+			return err
+		}
+		done, err := gateway.RepairRunning(ctx, "http://"+dialable(cfg.Admin.Listen), file, p.repairProgress(file))
+		if errors.Is(err, gateway.ErrNotRunning) {
+			done, err = gateway.RepairLedger(ctx, cfg, logger(p.stderr, cfg.Log), file, p.repairProgress(file))
+		}
+		if err != nil {
+			return err
+		}
+		writeRepaired(p.stdout, done)
+	}
+	return nil
+}
+
+// repairProgress prints a line for every tenth of the way.
+func (p *program) repairProgress(file string) func(what string, done, of int) {
+	last := ""
+	return func(what string, done, of int) {
+		if of == 0 {
+			return
+		}
+		if line := fmt.Sprintf("%s: %s %d %%", filepath.Base(file), what, done*10/of*10); line != last {
+			last = line
+			_, _ = fmt.Fprintln(p.stderr, line)
+		}
+	}
+}
+
+// writeRepaired tells what came back and what did not.
+func writeRepaired(w io.Writer, done gateway.Repaired) {
+	_, _ = fmt.Fprintf(w, "%s\n", done.File)
+	for _, line := range []struct {
+		n    int
+		text string
+	}{
+		{done.Conversations, "conversations recovered"},
+		{done.Known, "conversations were in the ledger already and learned what was missing"},
+		{done.Bodies, "bodies of hooks recovered"},
+		{done.Deliveries, "deliveries recovered, all in doubt: targets are looked at before anything is created there"},
+		{done.Pending, "of them are being delivered now"},
+		{done.Planned, "of them could not be read and were planned by the routes of today"},
+		{done.Attempts, "attempts recovered"},
+		{done.Quarantined, "hooks in quarantine"},
+		{done.LostPages, "pages lost: nothing on them can be read"},
+		{done.LostRows, "rows lost on other pages"},
+		{done.LostBodies, "bodies of hooks lost"},
+		{done.LostDeliveries, "deliveries lost, of conversations that cannot be told"},
+		{done.Undeliverable, "deliveries are dead, because what they would send is lost"},
+	} {
+		if line.n > 0 {
+			_, _ = fmt.Fprintf(w, "  %d %s\n", line.n, line.text)
+		}
+	}
+	if done.Conversations+done.Known+done.Quarantined == 0 {
+		_, _ = fmt.Fprintln(w, "  nothing of it can be read")
+	}
+}

@@ -1,0 +1,153 @@
+// This file looks after the ledger of a configuration: audits, backups, the schema, repairs.
+
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/postgres"
+	"github.com/afterchat/afterchat/internal/ledger/sqlite"
+)
+
+// errSQLiteOnly means that a command is for ledgers in a file.
+var errSQLiteOnly = errors.New("the ledger is in PostgreSQL, which has its own tools for that: pg_dump makes backups, and a damaged database is restored from one")
+
+// ErrNotRunning means that no gateway listens at the admin address.
+var ErrNotRunning = errors.New("no gateway runs")
+
+// Repaired is what the repair of a damaged ledger came to.
+type Repaired = ledger.Repaired
+
+// VerifyLedger audits the ledger, beside a running gateway if there is one, and changes nothing.
+func VerifyLedger(ctx context.Context, cfg *config.Config) (findings []ledger.Finding, err error) {
+	if !cfg.Ledger.URL.Shared() {
+		return sqlite.Verify(ctx, cfg.LedgerFile())
+	}
+	l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	return l.Verify(ctx)
+}
+
+// BackupLedger writes one moment of the ledger into a new file, beside a running gateway if there is one.
+func BackupLedger(ctx context.Context, cfg *config.Config, to string) error {
+	if cfg.Ledger.URL.Shared() {
+		return errSQLiteOnly
+	}
+	return sqlite.Backup(ctx, cfg.LedgerFile(), to)
+}
+
+// MigrateLedger brings the schema up to date and returns the versions before and after. No gateway may run.
+func MigrateLedger(ctx context.Context, cfg *config.Config) (before, after int, err error) {
+	if cfg.Ledger.URL.Shared() {
+		l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{})
+		if err != nil {
+			return 0, 0, err
+		}
+		return 0, 0, l.Close()
+	}
+	before, after, err = sqlite.Version(cfg.LedgerFile())
+	if err != nil {
+		return 0, 0, err
+	}
+	l, err := sqlite.Open(ctx, cfg.LedgerFile(), sqlite.Options{})
+	if err != nil {
+		return 0, 0, err
+	}
+	return before, after, l.Close()
+}
+
+// SetAsideLedgers returns the damaged ledgers that lie beside the one of the configuration, the oldest first.
+func SetAsideLedgers(cfg *config.Config) ([]string, error) {
+	if cfg.Ledger.URL.Shared() {
+		return nil, errSQLiteOnly
+	}
+	return sqlite.SetAside(cfg.LedgerFile())
+}
+
+// RepairLedger takes what can be read of the damaged ledger in file into the one of the configuration. No gateway may
+// run; one that does repairs through its admin listener.
+func RepairLedger(ctx context.Context, cfg *config.Config, logger *slog.Logger, file string, progress func(what string, done, of int)) (done Repaired, err error) {
+	if cfg.Ledger.URL.Shared() {
+		return done, errSQLiteOnly
+	}
+	l, err := sqlite.Open(ctx, cfg.LedgerFile(), sqlite.Options{Logger: logger})
+	if err != nil {
+		return done, err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	if err := l.Rename(ctx, renames(cfg)); err != nil {
+		return done, err
+	}
+	return l.Repair(ctx, file, sqlite.RepairOptions{Plan: New(cfg, Options{Logger: logger}).planner(cfg.Pipeline), Progress: progress})
+}
+
+// repair is RepairLedger for the ledger in use. Only files beside it are read.
+func (g *Gateway) repair(l *sqlite.Ledger) console.Repair {
+	return func(ctx context.Context, file string, progress func(what string, done, of int)) (Repaired, error) {
+		path, err := filepath.Abs(g.boot.LedgerFile())
+		if err != nil {
+			return Repaired{}, err
+		}
+		if !strings.HasPrefix(file, path+".") {
+			return Repaired{}, fmt.Errorf("%q does not lie beside the ledger %s: move it there, or stop the gateway", file, path)
+		}
+		done, err := l.Repair(ctx, file, sqlite.RepairOptions{Plan: g.planner(g.setup.Load().config.Pipeline), Progress: progress})
+		if err != nil {
+			g.Logger.Error("the repair of a ledger failed", "file", file, "error", err)
+			return done, err
+		}
+		g.Logger.Info("a damaged ledger was repaired", "file", done.File, "conversations", done.Conversations, "known", done.Known,
+			"deliveries", done.Deliveries, "pending", done.Pending, "lost_pages", done.LostPages, "lost_bodies", done.LostBodies)
+		return done, nil
+	}
+}
+
+// RepairRunning asks the gateway with its admin listener at base to repair file. It returns ErrNotRunning if there is
+// none.
+func RepairRunning(ctx context.Context, base, file string, progress func(what string, done, of int)) (Repaired, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/-/ledger/repair?file="+url.QueryEscape(file), nil)
+	if err != nil {
+		return Repaired{}, err
+	}
+	response, err := (&http.Client{}).Do(request) // as long as it takes
+	if err != nil {
+		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+			err = ErrNotRunning
+		}
+		return Repaired{}, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+		return Repaired{}, fmt.Errorf("the gateway at %s does not repair: %s: %s", base, response.Status, bytes.TrimSpace(text))
+	}
+	for lines := json.NewDecoder(response.Body); ; {
+		var line console.RepairLine
+		switch err := lines.Decode(&line); {
+		case err != nil:
+			return Repaired{}, fmt.Errorf("the gateway stopped in the middle of the repair, ask again: %w", err)
+		case line.Error != "":
+			return Repaired{}, errors.New(line.Error)
+		case line.Repaired != nil:
+			return *line.Repaired, nil
+		}
+		progress(line.What, line.Done, line.Of)
+	}
+}
