@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -33,15 +34,31 @@ func NewID(platform string, parts ...string) string {
 // Fingerprint is a digest of what a conversation says, apart from how and when it reached us: two hooks with the same
 // fingerprint are repeats.
 func (c *Conversation) Fingerprint() [16]byte {
+	body, err := c.Content()
+	if err != nil {
+		body = spell(c.content())
+	}
+	return FingerprintOf(body)
+}
+
+// FingerprintOf is the Fingerprint of the conversation with this Content.
+func FingerprintOf(content []byte) [16]byte {
+	return sum16(fmt.Appendf(nil, "v%d\n", FingerprintVersion), content)
+}
+
+// Content is the JSON of what Fingerprint digests: all but ID, Source, Brand, Revision, ReceivedAt, Warnings and
+// Transcript. It fails on numbers that JSON cannot hold and years of five digits.
+func (c *Conversation) Content() ([]byte, error) {
+	content := c.content()
+	return json.Marshal(&content)
+}
+
+func (c *Conversation) content() Conversation {
 	content := *c
 	content.ID, content.Source, content.Brand, content.Revision = "", "", "", 0
 	content.ReceivedAt = time.Time{}
 	content.Warnings, content.Transcript = nil, nil
-	body, err := json.Marshal(&content)
-	if err != nil {
-		body = spell(content)
-	}
-	return sum16(fmt.Appendf(nil, "v%d\n", FingerprintVersion), body)
+	return content
 }
 
 // spell writes a conversation that JSON cannot hold (a number that is none, a year of five digits): everything by its
@@ -86,17 +103,22 @@ func RawFingerprint(body []byte) [16]byte { return sum16([]byte("raw\n"), body) 
 func (c *Conversation) Chain() []uint64 {
 	chain := make([]uint64, len(c.Messages))
 	var prior [32]byte
+	var b []byte
 	for i, m := range c.Messages {
-		var b bytes.Buffer
-		b.Write(prior[:])
-		fmt.Fprintf(&b, "%q %q %q %q %q", m.Role, m.Text, m.Event, m.Stamp, m.Trigger)
+		b = append(b[:0], prior[:]...)
+		for n, text := range []string{string(m.Role), m.Text, m.Event, m.Stamp, m.Trigger} {
+			if n > 0 {
+				b = append(b, ' ')
+			}
+			b = strconv.AppendQuote(b, text)
+		}
 		if !m.At.IsZero() {
-			fmt.Fprintf(&b, " %d", m.At.UnixMilli())
+			b = strconv.AppendInt(append(b, ' '), m.At.UnixMilli(), 10)
 		}
 		for _, f := range m.Files {
-			fmt.Fprintf(&b, " %q", firstNonEmpty(f.Name, f.URL))
+			b = strconv.AppendQuote(append(b, ' '), firstNonEmpty(f.Name, f.URL))
 		}
-		prior = sha256.Sum256(b.Bytes())
+		prior = sha256.Sum256(b)
 		chain[i] = binary.BigEndian.Uint64(prior[:8])
 	}
 	return chain

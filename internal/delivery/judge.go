@@ -84,6 +84,7 @@ func (r *runner) rule(a *report, verdict denial) {
 		r.hold = o.hold
 	}
 	r.note(a.result, o)
+	r.unsettled++
 	a.ruled <- o
 }
 

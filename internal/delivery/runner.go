@@ -81,7 +81,8 @@ type runner struct {
 	probing   probing
 	checking  bool
 	waiting   []*report // denials that wait for what Check says
-	inFlight  int
+	inFlight  int       // attempts that are not settled yet
+	unsettled int       // of these, attempts that have ended and been ruled on: their workers are free
 	lookAt    time.Time // when to ask the ledger next
 	hold      time.Time // the target asked for no more until then
 	ledgerAt  time.Time // the ledger failed; when to try it again
@@ -149,8 +150,7 @@ func (r *runner) run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-r.wake:
-			r.adopt(time.Now())
-			r.lookAt = time.Time{}
+			r.woken()
 		case a := <-r.reports:
 			r.judge(ctx, a)
 		case f := <-r.finished:
@@ -158,8 +158,34 @@ func (r *runner) run(ctx context.Context) {
 		case c := <-r.checked:
 			r.learn(c)
 		}
+		r.catchUp(ctx)
 	}
 	r.drain(ctx)
+}
+
+// catchUp takes in all that has happened meanwhile, so that one claim asks for every worker that is free: a claim waits
+// for a commit, and one claim per worker would be one delivery per commit.
+func (r *runner) catchUp(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-r.wake:
+			r.woken()
+		case a := <-r.reports:
+			r.judge(ctx, a)
+		case f := <-r.finished:
+			r.free(f)
+		case c := <-r.checked:
+			r.learn(c)
+		default:
+			return
+		}
+	}
+}
+
+// woken looks for a new plan and for work.
+func (r *runner) woken() {
+	r.adopt(time.Now())
+	r.lookAt = time.Time{}
 }
 
 // drain serves the workers that are still at it.
@@ -257,7 +283,9 @@ func (r *runner) advance(ctx context.Context, now time.Time) time.Time {
 
 // wanted returns how many deliveries may be claimed now, and if none, when to ask again.
 func (r *runner) wanted(now time.Time) (int, time.Time) {
-	want := r.plan.target.Workers - r.inFlight
+	// A settle that waits for its commit keeps no worker waiting. While the ledger is slow, as many again may wait for it.
+	workers := r.plan.target.Workers
+	want := min(workers-(r.inFlight-r.unsettled), 2*workers-r.inFlight)
 	if r.state.Pause.Active() {
 		if ready, next := r.mayProbe(now); !ready {
 			return 0, next
@@ -348,6 +376,7 @@ func (r *runner) save(now time.Time) {
 // free notes that a worker is free.
 func (r *runner) free(f finished) {
 	r.inFlight--
+	r.unsettled--
 	if f.probe {
 		r.probing.flying = false
 	}

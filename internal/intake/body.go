@@ -45,7 +45,7 @@ func (b *budget) take(n, limit int64) bool {
 }
 
 // A body is read in steps that grow with it, so that a sender who claims much and sends little holds little.
-const firstStep, longestStep = 4 << 10, 1 << 20
+const firstStep, longestStep = 16 << 10, 1 << 20
 
 // read reads the body of r. release gives back what it took of the budget, and must be called in any case.
 func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
@@ -66,6 +66,7 @@ func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, rel
 			return nil, release, &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
 		}
 		taken += step
+		buffer.Grow(int(step) + bytes.MinRead)             // so that a step is one allocation, and its end none
 		_, err := io.CopyN(&buffer, limited, max(step, 1)) // at the end one byte more, to see that it is the end
 		if errors.Is(err, io.EOF) {
 			return buffer.Bytes(), release, nil

@@ -52,8 +52,10 @@ func parseJSON(text string, notes *notes) (any, error) {
 
 // checkJSON returns an *Error with line and column of the first mistake, counted from 1 in characters.
 func checkJSON(text string) error {
-	var raw json.RawMessage
-	err := json.Unmarshal([]byte(text), &raw)
+	if json.Valid([]byte(text)) {
+		return nil
+	}
+	err := json.Unmarshal([]byte(text), new(json.RawMessage))
 	if err == nil {
 		return nil
 	}

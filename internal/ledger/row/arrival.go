@@ -4,6 +4,7 @@ package row
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/afterchat/afterchat/internal/chat"
@@ -27,14 +28,18 @@ type Arrival struct {
 
 // NewArrival packs and digests a hook.
 func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
-	decoded, err := c.PackConversation(h.Conversation)
+	content, err := h.Conversation.Content()
+	if err != nil {
+		return nil, fmt.Errorf("encode the conversation: %w", err)
+	}
+	decoded, err := c.packContent(content, &h.Conversation)
 	if err != nil {
 		return nil, err
 	}
 	return &Arrival{
 		Hook:    h,
 		Raw:     chat.RawFingerprint(h.Raw),
-		Content: h.Conversation.Fingerprint(),
+		Content: chat.FingerprintOf(content),
 		Chain:   h.Conversation.Chain(),
 		Body:    c.Pack(h.Raw),
 		Decoded: decoded,

@@ -30,7 +30,7 @@ type Codec struct {
 
 // NewCodec makes a Codec, to be closed.
 func NewCodec() (Codec, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
 	if err != nil {
 		return Codec{}, err
 	}
@@ -48,19 +48,35 @@ func (c Codec) Close() {
 }
 
 // Pack compresses.
-func (c Codec) Pack(b []byte) []byte { return c.encoder.EncodeAll(b, nil) }
+func (c Codec) Pack(b []byte) []byte { return c.encoder.EncodeAll(b, make([]byte, 0, len(b)/2+64)) }
 
 // Unpack inflates what Pack made.
 func (c Codec) Unpack(b []byte) ([]byte, error) { return c.decoder.DecodeAll(b, nil) }
 
 // PackConversation leaves out what the transaction decides and what the pipeline renders.
 func (c Codec) PackConversation(conv chat.Conversation) ([]byte, error) {
-	conv.ID, conv.Revision, conv.Transcript = "", 0, nil
-	text, err := json.Marshal(&conv)
+	content, err := conv.Content()
 	if err != nil {
 		return nil, fmt.Errorf("encode the conversation: %w", err)
 	}
-	return c.Pack(text), nil
+	return c.packContent(content, &conv)
+}
+
+// packContent packs a conversation whose Content is there already: what is no part of it is added at the end, where
+// the last of two equal keys is the one that is read.
+func (c Codec) packContent(content []byte, conv *chat.Conversation) ([]byte, error) {
+	rest, err := json.Marshal(struct {
+		Source     string    `json:"source"`
+		Brand      string    `json:"brand,omitempty"`
+		ReceivedAt time.Time `json:"received_at,omitzero"`
+		Warnings   []string  `json:"warnings,omitempty"`
+	}{conv.Source, conv.Brand, conv.ReceivedAt, conv.Warnings})
+	if err != nil {
+		return nil, fmt.Errorf("encode the conversation: %w", err)
+	}
+	text := make([]byte, 0, len(content)+len(rest))
+	text = append(append(text, content[:len(content)-1]...), ',')
+	return c.Pack(append(text, rest[1:]...)), nil
 }
 
 // UnpackConversation reads numbers of extra keys as json.Number, as the decoders made them.

@@ -195,6 +195,9 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	if !reached {
 		a.answer.Result = ledger.Unrouted
 	}
+	c, uses := a.Hook.Conversation, len(a.answer.Targets)
+	c.ID, c.Revision, c.Transcript = a.answer.ID, a.answer.Revision, nil
+	t.op.then = func() { t.ledger.fresh.put(c, len(a.Hook.Raw), uses) }
 	return nil
 }
 

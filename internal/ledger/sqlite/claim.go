@@ -190,6 +190,10 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 		return err
 	}
 	defer l.users.Done()
+	if c, ok := l.fresh.take(g.delivery.ID, g.delivery.Revision); ok {
+		g.delivery.Conversation = c
+		return nil
+	}
 	var packed []byte
 	generation := l.generation.Load()
 	err := l.readers.Load().QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)

@@ -59,6 +59,7 @@ type Ledger struct {
 	generation atomic.Int64 // how often it was replaced by a fresh one
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 
+	fresh     fresh                 // conversations that were accepted just now
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 
@@ -124,7 +125,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		}
 	}()
 	writing, err := connect(l.path, 1, "_pragma=busy_timeout(10000)", "_pragma=auto_vacuum(incremental)", "_pragma=journal_mode(wal)",
-		"_pragma=synchronous(full)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-65536)", "_txlock=immediate")
+		"_pragma=synchronous(full)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-16384)", "_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}

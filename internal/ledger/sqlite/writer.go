@@ -23,6 +23,7 @@ type operation struct {
 	ctx  context.Context
 	do   func(*tx) error
 	due  []string // targets to wake after the commit, set by do through tx.wake
+	then func()   // called after the commit, before anybody is woken; set by do; may be nil
 	err  error
 	done chan struct{} // closed after the commit
 }
@@ -135,6 +136,9 @@ func (w *writer) commit(batch []*operation) {
 	for _, op := range batch {
 		if op.err == nil {
 			due = append(due, op.due...)
+			if op.then != nil {
+				op.then()
+			}
 		}
 		close(op.done)
 	}
@@ -173,7 +177,7 @@ func (w *writer) transact(batch []*operation) error {
 		if op.err = op.ctx.Err(); op.err != nil {
 			continue
 		}
-		t.op, op.due, t.wrote = op, nil, false
+		t.op, op.due, op.then, t.wrote = op, nil, nil, false
 		if err := op.run(t); err != nil {
 			op.err = w.explain(err)
 			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {

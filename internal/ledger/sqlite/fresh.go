@@ -1,0 +1,111 @@
+// This file keeps what was accepted just now in memory, so that a delivery that follows at once need not read it back
+// and decode it again.
+
+package sqlite
+
+import (
+	"slices"
+	"sync"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read from the file.
+const freshBytes = 2 << 20
+
+// fresh holds conversations between their commit and the claims that follow. Each is dropped when every delivery that it
+// was accepted for has been claimed once, or when newer ones need the room. The zero value is ready for use.
+type fresh struct {
+	mu    sync.Mutex
+	held  map[freshKey]*freshEntry
+	queue []freshKey // in the order of put; may name what has been dropped
+	bytes int
+}
+
+type freshKey struct {
+	id       string
+	revision int
+}
+
+type freshEntry struct {
+	conversation chat.Conversation
+	bytes, uses  int
+}
+
+// put keeps a conversation for so many claims, in place of what had its id and revision before: in a ledger that began
+// anew that may have been another one. bytes is the size of its body.
+func (f *fresh) put(c chat.Conversation, bytes, uses int) {
+	c = asStored(c)
+	key := freshKey{c.ID, c.Revision}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.drop(key)
+	if uses == 0 || bytes > freshBytes/8 {
+		return
+	}
+	if f.held == nil {
+		f.held = make(map[freshKey]*freshEntry)
+	}
+	f.held[key] = &freshEntry{c, bytes, uses}
+	f.queue = append(f.queue, key)
+	f.bytes += bytes
+	for f.bytes > freshBytes || len(f.queue) > 2*len(f.held)+64 {
+		f.drop(f.queue[0])
+		f.queue = f.queue[1:]
+	}
+}
+
+// take returns a conversation that is still here. It is shared: nobody may change what it points to.
+func (f *fresh) take(id string, revision int) (chat.Conversation, bool) {
+	key := freshKey{id, revision}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, ok := f.held[key]
+	if !ok {
+		return chat.Conversation{}, false
+	}
+	if e.uses--; e.uses == 0 {
+		f.drop(key)
+	}
+	return e.conversation, true
+}
+
+func (f *fresh) drop(key freshKey) {
+	if e, ok := f.held[key]; ok {
+		f.bytes -= e.bytes
+		delete(f.held, key)
+	}
+}
+
+// asStored is c as it comes back from the file: what is empty is absent, and a time is no reading of a monotonic clock.
+func asStored(c chat.Conversation) chat.Conversation {
+	c.ReceivedAt = c.ReceivedAt.Round(0)
+	c.Extra, c.Person.Vars = orNil(c.Extra), orNil(c.Person.Vars)
+	if len(c.Person.VarLabels) == 0 {
+		c.Person.VarLabels = nil
+	}
+	if len(c.Warnings) == 0 {
+		c.Warnings = nil
+	}
+	hollow := func(m chat.Message) bool {
+		return m.Files != nil && len(m.Files) == 0 || m.Extra != nil && len(m.Extra) == 0
+	}
+	if !slices.ContainsFunc(c.Messages, hollow) {
+		return c
+	}
+	c.Messages = slices.Clone(c.Messages)
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		if m.Extra = orNil(m.Extra); len(m.Files) == 0 {
+			m.Files = nil
+		}
+	}
+	return c
+}
+
+func orNil(m map[string]any) map[string]any {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
