@@ -98,6 +98,10 @@ func (c demoCommand) play(ctx context.Context, show *stage, desk *demo.Desk, add
 			tickets++
 		}
 		if s.Update {
+			// The ticket must be there, or the conversation would arrive at once as it is now.
+			if err := arrival(ctx, desk, tickets, updates); err != nil {
+				return err
+			}
 			updates++
 		}
 		show.say("hook ▸", s.Title)
@@ -110,6 +114,16 @@ func (c demoCommand) play(ctx context.Context, show *stage, desk *demo.Desk, add
 			return err
 		}
 	}
+	if err := arrival(ctx, desk, tickets, updates); err != nil {
+		return err
+	}
+	show.say("", fmt.Sprintf("%d hooks sent; at the desk: %s, %s; %s.", len(samples),
+		count(tickets, "ticket"), count(updates, "update"), count(len(desk.Alerts()), "alert")))
+	return nil
+}
+
+// arrival waits until the desk has so many tickets and updates.
+func arrival(ctx context.Context, desk *demo.Desk, tickets, updates int) error {
 	deadline := time.Now().Add(demoPatience)
 	for {
 		arrived, updated := 0, 0
@@ -118,7 +132,7 @@ func (c demoCommand) play(ctx context.Context, show *stage, desk *demo.Desk, add
 			updated += t.Updates
 		}
 		if arrived == tickets && updated == updates {
-			break
+			return nil
 		}
 		if time.Now().After(deadline) {
 			return fmt.Errorf("only %d of %d tickets and %d of %d updates arrived", arrived, tickets, updated, updates)
@@ -127,9 +141,6 @@ func (c demoCommand) play(ctx context.Context, show *stage, desk *demo.Desk, add
 			return err
 		}
 	}
-	show.say("", fmt.Sprintf("%d hooks sent; at the desk: %s, %s; %s.", len(samples),
-		count(tickets, "ticket"), count(updates, "update"), count(len(desk.Alerts()), "alert")))
-	return nil
 }
 
 func sendHook(ctx context.Context, addresses gateway.Addresses, s demo.Sample) (string, error) {
@@ -156,17 +167,33 @@ func openDesk(ctx context.Context, show *stage) (*demo.Desk, string, func(), err
 	}
 	desk := demo.NewDesk()
 	desk.FailEvery = 5
-	desk.Failed = func() { show.say("desk ✗", "503, out of order; afterchat will try again") }
-	desk.Received = func(t demo.Ticket, updated bool) {
-		verb := "new ticket"
-		if updated {
-			verb = "updated"
+	desk.Failed = func() { show.say("desk ✗", "503, out of order; afterchat will look for the ticket, and try again") }
+	desk.Looked = func(found bool) {
+		answer := "not there, so making it cannot double it"
+		if found {
+			answer = "it is there"
 		}
-		show.say("desk ◂", fmt.Sprintf("#%s %s: %q (%s)", t.ID, verb, t.Subject, t.Priority))
+		show.say("desk ?", "asked for the ticket by its external id: "+answer)
 	}
+	desk.Received = func(t demo.Ticket, updated bool) { show.say("desk ◂", received(t, updated)) }
 	server := &http.Server{Handler: desk.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 	return desk, "http://" + listener.Addr().String(), func() { _ = server.Close() }, nil
+}
+
+// received says in one line what the desk got.
+func received(t demo.Ticket, updated bool) string {
+	verb, details := "new ticket", t.Status
+	if updated {
+		verb = "updated"
+	}
+	if t.Priority != "" {
+		details += ", priority " + t.Priority
+	}
+	if last := t.Comments[len(t.Comments)-1]; len(last.Files) > 0 {
+		details += ", with " + count(len(last.Files), "file")
+	}
+	return fmt.Sprintf("#%d %s: %q (%s)", t.ID, verb, t.Subject, details)
 }
 
 // stage prints what happens, a line at a time, from several goroutines.
@@ -188,7 +215,7 @@ func (s *stage) say(mark, text string) {
 func (s *stage) addresses(a gateway.Addresses, desk, folder string) {
 	s.say("", fmt.Sprintf(`afterchat demo
 
-  pretend help desk  %s/
+  pretend Zendesk    %s/
   hooks              http://%s/in/shop/%s
   metrics            http://%s/metrics
   configuration, log, ledger and outbox.jsonl in %s

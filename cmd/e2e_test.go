@@ -575,7 +575,9 @@ func TestE2EDemo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"at the desk:", "Stopped cleanly.", `"quarantined"`} {
+	for _, want := range []string{
+		"503, out of order", "by its external id: not there", "with 1 file", "#1 updated", "9 tickets, 1 update; 1 alert", "Stopped cleanly.", `"quarantined"`,
+	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in the output:\n%s", want, out)
 		}

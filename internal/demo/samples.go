@@ -146,14 +146,15 @@ func (c *smartsuppChat) revision(title string) Sample {
 	return Sample{Title: title, Source: "shop", ContentType: "application/json", Body: c.body(), Update: true}
 }
 
-// long is a chat of 200 messages.
+// long is a chat of 1,000 messages, one every 15 seconds.
 func long(id int, end time.Time) Sample {
-	c := smartsupp(id, end.Add(-50*time.Minute), "Frank", "frank@example.com")
-	for i := range 100 {
+	const questions = 500
+	c := smartsupp(id, end.Add(-2*questions*15*time.Second), "Frank", "frank@example.com")
+	for i := range questions {
 		c.visitor(fmt.Sprintf("Question %d: %s", i+1, strings.Repeat("why? ", i%7+1)))
 		c.agent(fmt.Sprintf("Answer %d: because.", i+1))
 	}
-	return c.sample("a long chat of 200 messages")
+	return c.sample("a long chat of 1,000 messages: the comment is cut, and all of it attached")
 }
 
 // proprofsChat is a body in ProProfs' form.
