@@ -15,6 +15,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -123,8 +124,29 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	return command
 }
 
+// launchPatience is for how long a server may refuse to start, because of what a killed one has left behind, and how
+// long it may take to answer.
+const launchPatience = 60 * time.Second
+
 // Launch starts the server, after Kill perhaps, and returns when it answers.
 func (c *Cluster) Launch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, launchPatience)
+	defer cancel()
+	for {
+		if err := c.begin(ctx); err != nil {
+			return err
+		}
+		if c.answers(ctx) {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("the server does not answer: %s", c.Log())
+		}
+	}
+}
+
+// begin starts the server's first process.
+func (c *Cluster) begin(ctx context.Context) error {
 	c.server = c.command(context.WithoutCancel(ctx), "postgres", "-D", c.data())
 	c.server.Stdout, c.server.Stderr = c.log, c.log
 	if err := c.server.Start(); err != nil {
@@ -136,20 +158,22 @@ func (c *Cluster) Launch(ctx context.Context) error {
 		defer close(ended)
 		_ = server.Wait()
 	}()
-	timeout := time.After(60 * time.Second)
+	return nil
+}
+
+// answers waits until the server takes connections; false if it ended, or ctx did.
+func (c *Cluster) answers(ctx context.Context) bool {
 	for {
-		ready := c.command(ctx, "pg_isready", "--quiet", "--host", "127.0.0.1", "--port", strconv.Itoa(c.port))
+		ready := c.command(ctx, "pg_isready", "--quiet", "--dbname", "postgres", "--username", "afterchat", "--host", "127.0.0.1", "--port", strconv.Itoa(c.port))
 		if ready.Run() == nil {
-			return nil
+			return true
 		}
 		select {
 		case <-time.After(50 * time.Millisecond):
 		case <-c.ended:
-			return fmt.Errorf("the server ended: %s", c.Log())
-		case <-timeout:
-			return fmt.Errorf("the server does not answer: %s", c.Log())
+			return false
 		case <-ctx.Done():
-			return ctx.Err()
+			return false
 		}
 	}
 }
@@ -168,12 +192,20 @@ func (c *Cluster) URL(more string) string {
 	return fmt.Sprintf("postgres://afterchat@127.0.0.1:%d/postgres?sslmode=disable&%s", c.port, more)
 }
 
-// Kill ends the server as a power cut would, all of its processes at once.
+// Kill ends all of the server's processes at once, as the end of its machine would.
 func (c *Cluster) Kill() {
 	if c.server == nil || c.server.Process == nil {
 		return
 	}
-	_ = syscall.Kill(-c.server.Process.Pid, syscall.SIGKILL)
+	first := c.server.Process.Pid
+	// Each has a session of its own, so that they have no group in common.
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first, first))
+	_ = syscall.Kill(first, syscall.SIGKILL)
+	for _, text := range strings.Fields(string(children)) {
+		if child, err := strconv.Atoi(text); err == nil {
+			_ = syscall.Kill(child, syscall.SIGKILL)
+		}
+	}
 	<-c.ended
 }
 
