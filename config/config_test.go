@@ -115,7 +115,7 @@ func environment() config.Environment {
 		"SLACK_WEBHOOK": "https://hooks.slack.com/services/canary/canary", "API_TOKEN": "api-canary",
 		"TEAMS_WEBHOOK": "https://teams.example.com/canary/canary", "HUBSPOT_TOKEN": "hub-canary", "ZENDESK_SECRET": "zen-canary",
 		"DESK_SECRET_OLD": "gone-canary-0123456789",
-		"WORKERS": "7", "EMPTY": "", "NESTED": "${env.SHOP_SECRET}", "INJECT": "x\ntype: file", "BAD_RATE": "many-canary",
+		"WORKERS":         "7", "EMPTY": "", "NESTED": "${env.SHOP_SECRET}", "INJECT": "x\ntype: file", "BAD_RATE": "many-canary",
 	}
 	return config.Environment{
 		LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok },
