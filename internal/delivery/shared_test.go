@@ -120,4 +120,3 @@ func TestReplicasLookByThemselves(t *testing.T) {
 		w.want("help", ledger.Counts{Delivered: 1})
 	})
 }
-

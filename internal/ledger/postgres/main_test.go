@@ -36,13 +36,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// url is the URL of a ledger that is the test's own.
-func url(t testing.TB, name string) string {
+// url is the URL of a new ledger.
+func url(t testing.TB) string {
 	t.Helper()
 	if shared == nil {
 		t.Skip(postgrestest.ErrNone)
 	}
-	return shared.URL("search_path=" + schemaOf(t.Name()+name))
+	return shared.URL("search_path=" + schemaOf(t.TempDir()))
 }
 
 func schemaOf(name string) string { return fmt.Sprintf("s%x", sha256.Sum256([]byte(name)))[:20] }

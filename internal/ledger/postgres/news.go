@@ -156,7 +156,7 @@ func (l *Ledger) hear(ctx context.Context, conn *pgx.Conn) {
 			l.options.Logger.Debug("listening to the other replicas failed", "error", err)
 			continue
 		}
-		l.wakeAll(l.everyTarget(ctx))
+		l.wakeAll(l.everyTarget(ctx, conn))
 	}
 }
 
@@ -187,8 +187,8 @@ func (l *Ledger) hearOn(ctx context.Context, conn *pgx.Conn) {
 }
 
 // everyTarget lists the targets that the ledger knows.
-func (l *Ledger) everyTarget(ctx context.Context) []string {
-	rows, err := l.pool.Query(ctx, `SELECT DISTINCT target FROM counter`)
+func (l *Ledger) everyTarget(ctx context.Context, conn *pgx.Conn) []string {
+	rows, err := conn.Query(ctx, `SELECT DISTINCT target FROM counter`)
 	if err != nil {
 		return nil
 	}

@@ -201,7 +201,7 @@ func (c *Cluster) Kill() {
 	// Each has a session of its own, so that they have no group in common.
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", first, first))
 	_ = syscall.Kill(first, syscall.SIGKILL)
-	for _, text := range strings.Fields(string(children)) {
+	for text := range strings.FieldsSeq(string(children)) {
 		if child, err := strconv.Atoi(text); err == nil {
 			_ = syscall.Kill(child, syscall.SIGKILL)
 		}
