@@ -26,7 +26,9 @@ property: ## Render 100,000 random conversations with all examples, and with ran
 
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
-	AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
+	@programs=$$(bash internal/ledger/postgrestest/install.sh); set -x; \
+	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
 
 .PHONY: request-tracker
 request-tracker: ## Install the help desk that make e2e delivers to; needs root on Debian
