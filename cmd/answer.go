@@ -24,9 +24,9 @@ type answer struct {
 
 func newAnswer(full bool) *answer {
 	if full {
-		return &answer{messages: unbounded, bounds: bounds{unbounded, unbounded, unbounded}}
+		return &answer{messages: unbounded, bounds: bounds{unbounded, unbounded, unbounded, unbounded}}
 	}
-	return &answer{messages: 8, bounds: bounds{width: 90, lines: 6, items: 8}}
+	return &answer{messages: 8, bounds: bounds{width: 90, lines: 6, items: 8, records: 2}}
 }
 
 func (a *answer) line(format string, args ...any) {

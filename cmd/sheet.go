@@ -18,9 +18,10 @@ import (
 
 // bounds say how much of a value is shown.
 type bounds struct {
-	width int // characters of a line
-	lines int // of a text
-	items int // of a list
+	width   int // characters of a line
+	lines   int // of a text
+	items   int // of a list
+	records int // of a list of mappings, which take several lines each
 }
 
 const unbounded = math.MaxInt
@@ -161,7 +162,11 @@ func (s sheet) entry(lead string, v any, path string, indent int) {
 		s.long(lead, v, indent)
 	case []any:
 		s.line(fmt.Sprintf("%s (%s)", lead, count(len(v), "item")))
-		shown := upTo(s.items, len(v))
+		most := s.items
+		if _, record := v[0].(map[string]any); record {
+			most = min(most, s.records)
+		}
+		shown := upTo(most, len(v))
 		for _, item := range v[:shown] {
 			s.item(item, path, indent)
 		}

@@ -14,7 +14,7 @@ import (
 func TestSheet(t *testing.T) {
 	t.Parallel()
 	type mapping = map[string]any
-	b := bounds{width: 20, lines: 2, items: 2}
+	b := bounds{width: 20, lines: 2, items: 2, records: 1}
 	for name, test := range map[string]struct {
 		value mapping
 		order map[string]int
@@ -44,6 +44,10 @@ func TestSheet(t *testing.T) {
 		"list":            {value: mapping{"a": []any{1, "x", nil}}, want: "a: [1, x, null]\n"},
 		"long list":       {value: mapping{"a": []any{"one two three", "four five six", 3, 4}}, want: "a: (4 items)\n  - one two three\n  - four five six\n  … and 2 more\n"},
 		"list of several": {value: mapping{"a": []any{mapping{"b": 1, "c": mapping{"d": 2}}}}, want: "a: (1 item)\n  - b: 1\n    c:\n      d: 2\n"},
+		"records are long": {
+			value: mapping{"a": []any{mapping{"b": 1, "c": 2}, mapping{"b": 3}, mapping{"b": 4}}},
+			want:  "a: (3 items)\n  - b: 1\n    c: 2\n  … and 2 more\n",
+		},
 		"nested lists":    {value: mapping{"a": []any{[]any{mapping{"b": 1}}, mapping{}}}, want: "a: (2 items)\n  - (1 item)\n    - b: 1\n  - {}\n"},
 		"records": {
 			value: mapping{"a": []any{json.RawMessage(`{"z":1,"b":{"y":[],"x":1.50}}`)}, "t": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
@@ -84,7 +88,7 @@ func FuzzSheet(f *testing.F) {
 			return
 		}
 		var out strings.Builder
-		s := sheet{text: &out, bounds: bounds{width: 20, lines: 2, items: 2}, order: map[string]int{}}
+		s := sheet{text: &out, bounds: bounds{width: 20, lines: 2, items: 2, records: 1}, order: map[string]int{}}
 		s.mapping(s.plain(json.RawMessage(text), "").(map[string]any), "", 0)
 		if strings.ContainsRune(printable(out.String()), '\x1b') {
 			t.Errorf("a terminal would obey this: %q", out.String())
