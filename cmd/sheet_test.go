@@ -48,7 +48,7 @@ func TestSheet(t *testing.T) {
 			value: mapping{"a": []any{mapping{"b": 1, "c": 2}, mapping{"b": 3}, mapping{"b": 4}}},
 			want:  "a: (3 items)\n  - b: 1\n    c: 2\n  … and 2 more\n",
 		},
-		"nested lists":    {value: mapping{"a": []any{[]any{mapping{"b": 1}}, mapping{}}}, want: "a: (2 items)\n  - (1 item)\n    - b: 1\n  - {}\n"},
+		"nested lists": {value: mapping{"a": []any{[]any{mapping{"b": 1}}, mapping{}}}, want: "a: (2 items)\n  - (1 item)\n    - b: 1\n  - {}\n"},
 		"records": {
 			value: mapping{"a": []any{json.RawMessage(`{"z":1,"b":{"y":[],"x":1.50}}`)}, "t": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 			want:  "t: 2026-01-02T03:04:05Z\na: (1 item)\n  - z: 1\n    b:\n      y: []\n      x: 1.50\n",
