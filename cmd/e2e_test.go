@@ -360,7 +360,7 @@ func TestE2EOutage(t *testing.T) {
 
 func TestE2EKill(t *testing.T) {
 	binary(t)
-	const cycles = 25
+	cycles := chaosCycles(t)
 	folder, target := t.TempDir(), newSink(t)
 	target.fuzzy.Store(true)
 	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
@@ -381,12 +381,16 @@ func TestE2EKill(t *testing.T) {
 		<-done
 	}
 	target.down.Store(false)
+	began := time.Now()
 	p := start(t, path, hooks, admin, startOptions{})
+	recovered := time.Since(began)
 	n := assertDelivered(t, target, &acknowledged, 90*time.Second)
 	if code := p.terminate(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.output())
 	}
+	audited(t, path)
 	t.Logf("%d kills: %d hooks sent, %d acknowledged, all delivered once", cycles, next.Load(), n)
+	target.count(&acknowledged, 0).tell(t, fmt.Sprintf("kill -9, %d times, every third in an outage of the target", cycles), recovered)
 }
 
 func TestE2EStop(t *testing.T) {
@@ -581,5 +585,17 @@ func TestE2EDemo(t *testing.T) {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in the output:\n%s", want, out)
 		}
+	}
+}
+
+// replaceIn changes a file.
+func replaceIn(t testing.TB, path, before, after string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(text, []byte(before), []byte(after), 1), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }

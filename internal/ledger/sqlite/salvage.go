@@ -143,6 +143,7 @@ func (w *wreck) salvage(codec row.Codec, r *remains) *salvaged {
 	if s.known == nil && len(r.ids) == 1 {
 		s.identify(codec, r.ids[0])
 	}
+	s.lost = max(s.lost, s.missing())
 	newest := map[string]*row.Delivery{}
 	for _, at := range r.deliveries {
 		d, err := w.delivery(at)
@@ -163,6 +164,20 @@ func (w *wreck) salvage(codec row.Codec, r *remains) *salvaged {
 		}
 	}
 	return s
+}
+
+// missing returns how many revisions have no body at all, although retention has not taken them.
+func (s *salvaged) missing() int {
+	if s.known == nil || !s.known.Bodies {
+		return 0
+	}
+	there := map[int]bool{}
+	for _, b := range slices.Concat(s.bodies, s.broken) {
+		if b.revision > 0 {
+			there[b.revision] = true
+		}
+	}
+	return max(s.known.Revision-len(there), 0)
 }
 
 func (s *salvaged) readRow(w *wreck, at place) {

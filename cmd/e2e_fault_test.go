@@ -1,0 +1,316 @@
+// This file holds the faults of disks and processes: what the sender was told is counted against what the target holds.
+
+package cmd_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// faultCount is one row of the table of faults.
+type faultCount struct {
+	acknowledged, delivered, lost, doubled int
+}
+
+// tell writes the row.
+func (c faultCount) tell(t *testing.T, fault string, recovered time.Duration) {
+	t.Helper()
+	t.Logf("| %s | %d | %d | %d | %d | %.1f |", fault, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+	if c.lost > 0 || c.doubled > 0 {
+		t.Errorf("%s: %d lost, %d doubled", fault, c.lost, c.doubled)
+	}
+}
+
+// count waits until all that was acknowledged is at the target, or patience is over, and counts.
+func (s *sink) count(acknowledged *sync.Map, patience time.Duration) (c faultCount) {
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); ; <-ticker.C {
+		ids := s.externalIDs()
+		c = faultCount{}
+		acknowledged.Range(func(id, _ any) bool {
+			c.acknowledged++
+			if ids[fmt.Sprintf("%v/1", id)] == 0 {
+				c.lost++
+			}
+			return true
+		})
+		for _, n := range ids {
+			c.delivered += n
+			c.doubled += n - 1
+		}
+		if c.lost == 0 || time.Now().After(deadline) {
+			return c
+		}
+	}
+}
+
+// command runs the binary and returns what it says.
+func command(t *testing.T, configPath string, args ...string) (string, error) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), binary(t), append(args, "--config", configPath)...)
+	c.Env = append(os.Environ(), "SHOP_SECRET="+e2eSecret)
+	out, err := c.CombinedOutput()
+	return string(out), err
+}
+
+// audited asks `afterchat ledger verify`.
+func audited(t *testing.T, configPath string) {
+	t.Helper()
+	if out, err := command(t, configPath, "ledger", "verify"); err != nil {
+		t.Errorf("the audit: %v\n%s", err, out)
+	}
+}
+
+// answerOf asks the admin listener and returns status and body; status 0: no answer.
+func answerOf(t *testing.T, url string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := hookClient.Do(request)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, _ := io.ReadAll(response.Body)
+	return response.StatusCode, string(body)
+}
+
+// waitStatus waits until /readyz answers with status.
+func (p *process) waitStatus(t *testing.T, status int, patience time.Duration) {
+	t.Helper()
+	eventually(t, patience, func() error {
+		if got, body := answerOf(t, "http://"+p.admin+"/readyz"); got != status {
+			return fmt.Errorf("/readyz answers %d %s, want %d", got, body, status)
+		}
+		return nil
+	})
+}
+
+// refusedWith503 sends hooks until one is refused, and checks how.
+func refusedWith503(t *testing.T, url string, next *atomic.Int64, acknowledged *sync.Map) {
+	t.Helper()
+	eventually(t, 60*time.Second, func() error {
+		id := int(next.Add(1))
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(string(chatHook(id))))
+		if err != nil {
+			return err
+		}
+		response, err := hookClient.Do(request)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = response.Body.Close() }()
+		switch {
+		case response.StatusCode == http.StatusOK:
+			acknowledged.Store(id, true)
+			return fmt.Errorf("hook %d was taken", id)
+		case response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") == "":
+			t.Errorf("hook %d: %s, Retry-After %q", id, response.Status, response.Header.Get("Retry-After"))
+		}
+		return nil
+	})
+}
+
+// chaosCycles is how often TestE2EKill kills: 60 times, or as AFTERCHAT_CHAOS_CYCLES says.
+func chaosCycles(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("AFTERCHAT_CHAOS_CYCLES")
+	if text == "" {
+		return 60
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		t.Fatalf("AFTERCHAT_CHAOS_CYCLES=%q is no number of cycles", text)
+	}
+	return n
+}
+
+// TestE2EDamage damages the ledger of a killed gateway, in the middle of an outage of its target: the next start takes
+// hooks at once, and the repair beside it brings back what the sender was told is stored.
+func TestE2EDamage(t *testing.T) {
+	for _, fault := range []struct {
+		name   string
+		file   string
+		damage func(content []byte) []byte
+		gone   bool // a part of the bytes is not there any more
+	}{
+		{"one bit of the header", "afterchat.db", func(b []byte) []byte { b[1] ^= 4; return b }, false},
+		{"one bit of the log", "afterchat.db-wal", func(b []byte) []byte { b[32+24+100] ^= 4; return b }, false},
+		{"the last quarter cut off", "afterchat.db", func(b []byte) []byte { return b[:len(b)/4*3] }, true},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			folder, target := t.TempDir(), newSink(t)
+			path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
+			url := "http://" + hooks + "/in/shop/" + e2eSecret
+			target.down.Store(true)
+			p := start(t, path, hooks, admin, startOptions{})
+			var acknowledged sync.Map
+			var next atomic.Int64
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			load(ctx, url, 8, &next, &acknowledged)
+			cancel()
+			if fault.gone { // what a part of the bytes is to be missed of has to be in the file, not in the log
+				p.terminate(t)
+			}
+			p.kill()
+			file := filepath.Join(folder, "data", fault.file)
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(file, fault.damage(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			p = start(t, path, hooks, admin, startOptions{})
+			recovered := time.Since(began)
+			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+			load(ctx, url, 4, &next, &acknowledged)
+			cancel()
+			repairBeside(t, p, path)
+			target.down.Store(false)
+			eventually(t, 60*time.Second, func() error {
+				if _, metrics := answerOf(t, "http://"+admin+"/metrics"); !strings.Contains(metrics, "\nafterchat_pending{target=\"desk\"} 0\n") {
+					return errors.New("deliveries are pending")
+				}
+				return nil
+			})
+			c := target.count(&acknowledged, 0)
+			p.terminate(t)
+			audited(t, path)
+			if fault.gone {
+				t.Logf("| damage: %s | %d | %d | %d | %d | %.1f |", fault.name, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+				if c.doubled > 0 || c.lost > c.acknowledged/2 {
+					t.Errorf("%d of %d lost, %d doubled", c.lost, c.acknowledged, c.doubled)
+				}
+				return
+			}
+			c.tell(t, "damage: "+fault.name, recovered)
+		})
+	}
+}
+
+// repairBeside repairs a ledger that was set aside while p runs on a fresh one, and checks what tells of it.
+func repairBeside(t *testing.T, p *process, path string) {
+	t.Helper()
+	if _, metrics := answerOf(t, "http://"+p.admin+"/metrics"); !strings.Contains(metrics, "\nafterchat_ledger_set_aside 1\n") {
+		t.Error("afterchat_ledger_set_aside does not tell")
+	}
+	if out, err := command(t, path, "ledger", "verify"); err == nil || !strings.Contains(out, "afterchat ledger repair") {
+		t.Errorf("the audit: %v\n%s", err, out)
+	}
+	out, err := command(t, path, "ledger", "repair")
+	if err != nil || !strings.Contains(out, "conversations recovered") {
+		t.Fatalf("repair: %v\n%s", err, out)
+	}
+	t.Log(out[strings.Index(out, ".repaired-"):])
+	if _, metrics := answerOf(t, "http://"+p.admin+"/metrics"); !strings.Contains(metrics, "\nafterchat_ledger_set_aside 0\n") {
+		t.Error("afterchat_ledger_set_aside does not tell of the repair")
+	}
+}
+
+// TestE2EFull fills the disk of the ledger and makes room again.
+func TestE2EFull(t *testing.T) {
+	binary(t)
+	folder, target := t.TempDir(), newSink(t)
+	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
+	data := filepath.Join(folder, "data")
+	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=32m"); err != nil {
+		t.Skipf("no small disk can be mounted here, so a full one is not tested: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(data, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	p := start(t, path, hooks, admin, startOptions{})
+	url := "http://" + hooks + "/in/shop/" + e2eSecret
+	var acknowledged sync.Map
+	var next atomic.Int64
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	load(ctx, url, 4, &next, &acknowledged)
+	cancel()
+	ballast := filepath.Join(data, "ballast")
+	file, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Write(make([]byte, 40<<20)) // as much as fits
+	_ = file.Close()
+	refusedWith503(t, url, &next, &acknowledged)
+	p.waitStatus(t, http.StatusServiceUnavailable, 10*time.Second)
+	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
+	load(ctx, url, 4, &next, &acknowledged)
+	cancel()
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	p.waitStatus(t, http.StatusOK, 20*time.Second)
+	recovered := time.Since(began)
+	ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+	load(ctx, url, 2, &next, &acknowledged)
+	cancel()
+	c := target.count(&acknowledged, 60*time.Second)
+	audited(t, path)
+	if code := p.terminate(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.output())
+	}
+	audited(t, path)
+	c.tell(t, "disk full", recovered)
+}
+
+// TestE2EDescriptors takes all file descriptors by idle connections.
+func TestE2EDescriptors(t *testing.T) {
+	binary(t)
+	folder, target := t.TempDir(), newSink(t)
+	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
+	p := start(t, path, hooks, admin, startOptions{shell: `ulimit -n 48; exec "$0" "$@"`})
+	url := "http://" + hooks + "/in/shop/" + e2eSecret
+	var acknowledged sync.Map
+	var next atomic.Int64
+	for range 10 { // connections that need descriptors, and hooks between them
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		load(ctx, url, 100, &next, &acknowledged)
+		cancel()
+		hookClient.CloseIdleConnections()
+	}
+	began := time.Now()
+	p.waitStatus(t, http.StatusOK, 30*time.Second)
+	recovered := time.Since(began)
+	c := target.count(&acknowledged, 60*time.Second)
+	if c.acknowledged == 0 || !strings.Contains(p.output(), "too many open files") {
+		t.Errorf("%d hooks were taken, and there were descriptors for all connections", c.acknowledged)
+	}
+	audited(t, path)
+	if code := p.terminate(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, p.output())
+	}
+	c.tell(t, "out of file descriptors", recovered)
+}
+
+// wait lets a random time of at most so long pass.
+func wait(t *testing.T, most time.Duration) {
+	t.Helper()
+	select {
+	case <-time.After(rand.N(most)):
+	case <-t.Context().Done():
+	}
+}

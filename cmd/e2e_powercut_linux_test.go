@@ -1,0 +1,176 @@
+// This file cuts the power and lets disks fail.
+
+package cmd_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/sqlite"
+)
+
+// diskConfig writes a configuration whose ledger is on the disk.
+func diskConfig(t *testing.T, d *disk, target *sink) (path, hooks, admin string) {
+	t.Helper()
+	path, hooks, admin = writeConfig(t, t.TempDir(), "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
+	replaceIn(t, path, "sqlite:data/afterchat.db", "sqlite:"+filepath.Join(d.folder, "afterchat.db"))
+	return path, hooks, admin
+}
+
+// TestE2EPowerCut records what a gateway writes and syncs, cuts the power at many moments, and looks whether what the
+// sender had been told by then is there. The gateway is killed and started again in between, so that there are moments
+// of recovery, too.
+func TestE2EPowerCut(t *testing.T) {
+	binary(t)
+	const cuts = 150
+	d, target := newDisk(t), newSink(t)
+	d.record = true
+	target.down.Store(true)
+	path, hooks, admin := diskConfig(t, d, target)
+	var next atomic.Int64
+	var moments sync.Map // hook to the moment of its 200
+	for range 3 {
+		p := start(t, path, hooks, admin, startOptions{})
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		var work sync.WaitGroup
+		for range 4 {
+			work.Go(func() {
+				for ctx.Err() == nil {
+					id := int(next.Add(1))
+					if status, _ := post(ctx, "http://"+hooks+"/in/shop/"+e2eSecret, chatHook(id)); status == http.StatusOK {
+						moments.Store(id, d.now())
+					}
+				}
+			})
+		}
+		wait(t, 1500*time.Millisecond)
+		p.kill()
+		cancel()
+		work.Wait()
+	}
+	d.record = false
+	t.Log(d)
+	worst, total := time.Duration(0), faultCount{}
+	for range cuts {
+		moment := 1 + rand.IntN(len(d.events))
+		folder := t.TempDir()
+		d.cutAt(t, moment, folder)
+		began := time.Now()
+		stored := startAgain(t, folder, moment)
+		worst = max(worst, time.Since(began))
+		moments.Range(func(id, at any) bool {
+			if at.(int) <= moment {
+				total.acknowledged++
+				if !stored[fmt.Sprint(id)] {
+					total.lost++
+				}
+			}
+			return true
+		})
+		total.delivered += len(stored)
+	}
+	total.tell(t, fmt.Sprintf("power cut at %d moments (delivered: stored)", cuts), worst)
+}
+
+// startAgain opens the ledger in folder, audits it, takes a hook, and returns the chats that are stored.
+func startAgain(t *testing.T, folder string, moment int) map[string]bool {
+	t.Helper()
+	path := filepath.Join(folder, "afterchat.db")
+	l, err := sqlite.Open(t.Context(), path, sqlite.Options{})
+	if err != nil {
+		t.Fatalf("moment %d: %v", moment, err)
+	}
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Errorf("moment %d: %v", moment, err)
+		}
+	}()
+	if aside, err := sqlite.SetAside(path); err != nil || len(aside) > 0 {
+		t.Errorf("moment %d: a power cut was taken for damage: %q, %v", moment, aside, err)
+	}
+	if findings, err := l.Verify(t.Context()); err != nil || len(findings) > 0 {
+		t.Errorf("moment %d: the audit found %+v, %v", moment, findings, err)
+	}
+	if err := l.Ready(t.Context()); err != nil {
+		t.Errorf("moment %d: %v", moment, err)
+	}
+	stored := map[string]bool{}
+	for more := true; more; {
+		c, err := l.Claim(t.Context(), ledger.Claim{Target: "desk", Limit: 1000, Lease: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, delivery := range c.Deliveries {
+			stored[delivery.Conversation.ExternalID] = true
+		}
+		more = len(c.Deliveries) > 0
+	}
+	return stored
+}
+
+// TestE2EDiskFaults lets the disk fail under load in every way, and be well again.
+func TestE2EDiskFaults(t *testing.T) {
+	binary(t)
+	for _, fault := range []struct {
+		name    string
+		failing syscall.Errno
+		delay   time.Duration
+		size    int64
+		ready   int // what /readyz says meanwhile
+	}{
+		{"read-only", syscall.EROFS, 0, 1 << 30, http.StatusServiceUnavailable},
+		{"I/O errors", syscall.EIO, 0, 1 << 30, http.StatusServiceUnavailable},
+		{"no space", 0, 0, 1, http.StatusServiceUnavailable},
+		{"3 s per sync", 0, 3 * time.Second, 1 << 30, 0},
+		{"20 ms per sync", 0, 20 * time.Millisecond, 1 << 30, http.StatusOK},
+	} {
+		t.Run(fault.name, func(t *testing.T) {
+			d, target := newDisk(t), newSink(t)
+			path, hooks, admin := diskConfig(t, d, target)
+			url := "http://" + hooks + "/in/shop/" + e2eSecret
+			p := start(t, path, hooks, admin, startOptions{})
+			var acknowledged sync.Map
+			var next atomic.Int64
+			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			load(ctx, url, 4, &next, &acknowledged)
+			cancel()
+			d.set(fault.failing, fault.delay, fault.size)
+			if fault.ready == http.StatusServiceUnavailable {
+				refusedWith503(t, url, &next, &acknowledged)
+			}
+			if fault.ready != 0 {
+				p.waitStatus(t, fault.ready, 15*time.Second)
+			}
+			ctx, cancel = context.WithTimeout(t.Context(), max(time.Second, 4*fault.delay))
+			load(ctx, url, 4, &next, &acknowledged)
+			cancel()
+			d.set(0, 0, 1<<30)
+			began := time.Now()
+			p.waitStatus(t, http.StatusOK, 30*time.Second)
+			recovered := time.Since(began)
+			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
+			load(ctx, url, 4, &next, &acknowledged)
+			cancel()
+			c := target.count(&acknowledged, 60*time.Second)
+			audited(t, path)
+			if code := p.terminate(t); code != 0 {
+				t.Errorf("exit code %d\n%s", code, p.output())
+			}
+			audited(t, path)
+			if strings.Contains(p.output(), "panic") {
+				t.Error(p.output())
+			}
+			c.tell(t, "disk: "+fault.name, recovered)
+		})
+	}
+}
