@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ func cluster(t *testing.T, settings ...string) *postgrestest.Cluster {
 type replica struct {
 	path, hooks, admin string
 	running            *process
+	away               atomic.Bool // the load balancer has noticed that it does not answer
 }
 
 func newReplica(t *testing.T, url, targets string) *replica {
@@ -61,29 +63,49 @@ func (r *replica) launch(t *testing.T, url string) {
 	r.running = start(t, r.path, r.hooks, r.admin, startOptions{env: []string{"LEDGER=" + url}})
 }
 
-// balance sends hooks until ctx is done as a load balancer does: to the next replica when one does not answer. It keeps
-// the ids of what was answered 200.
-func balance(ctx context.Context, replicas []*replica, senders int, next *atomic.Int64, acknowledged *sync.Map) {
+// balancer sends hooks as a load balancer does: to the next replica when one does not answer.
+type balancer struct {
+	replicas     []*replica
+	next         atomic.Int64
+	acknowledged sync.Map     // ids of what was answered 200
+	refused      atomic.Int64 // that no replica has taken
+}
+
+// send sends from several goroutines until ctx is done.
+func (b *balancer) send(ctx context.Context, senders int) {
 	var work sync.WaitGroup
 	for range senders {
 		work.Go(func() {
 			for ctx.Err() == nil {
-				id := int(next.Add(1))
-				body := chatHook(id) // the same for every replica
-				for try := range replicas {
-					r := replicas[(id+try)%len(replicas)]
-					status, _ := post(ctx, "http://"+r.hooks+"/in/shop/"+e2eSecret, body)
-					if status == http.StatusOK {
-						acknowledged.Store(id, true)
-					}
-					if status != 0 {
-						break
-					}
+				id := int(b.next.Add(1))
+				if b.take(context.WithoutCancel(ctx), id) {
+					b.acknowledged.Store(id, true)
+				} else {
+					b.refused.Add(1)
 				}
 			}
 		})
 	}
 	work.Wait()
+}
+
+// take tells whether a replica has taken the hook.
+func (b *balancer) take(ctx context.Context, id int) bool {
+	body := chatHook(id) // the same for every replica
+	for try := range b.replicas {
+		r := b.replicas[(id+try)%len(b.replicas)]
+		if r.away.Load() {
+			continue
+		}
+		switch status, _ := post(ctx, "http://"+r.hooks+"/in/shop/"+e2eSecret, body); status {
+		case http.StatusOK:
+			return true
+		case 0:
+		default:
+			return false
+		}
+	}
+	return false
 }
 
 // auditPostgres is what `afterchat ledger verify` does.
@@ -116,11 +138,10 @@ func TestE2EPostgresKill(t *testing.T) {
 	targets := "  desk: {type: http, url: '" + target.address + "', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n"
 	url := server.URL("")
 	replicas := []*replica{newReplica(t, url, targets), newReplica(t, url, targets)}
-	var acknowledged sync.Map
-	var next atomic.Int64
+	b := &balancer{replicas: replicas}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); balance(ctx, replicas, 8, &next, &acknowledged) }()
+	go func() { defer close(done); b.send(ctx, 8) }()
 	servers := 0
 	for cycle := range cycles {
 		target.down.Store(cycle%4 == 1)
@@ -148,7 +169,7 @@ func TestE2EPostgresKill(t *testing.T) {
 	<-done
 	began := time.Now()
 	// What a killed replica had leased comes back at the end of its lease, 32 s later.
-	n := assertDelivered(t, target, &acknowledged, 90*time.Second)
+	n := assertDelivered(t, target, &b.acknowledged, 90*time.Second)
 	recovered := time.Since(began)
 	for _, r := range replicas {
 		if code := r.running.terminate(t); code != 0 {
@@ -157,8 +178,71 @@ func TestE2EPostgresKill(t *testing.T) {
 	}
 	auditPostgres(t, url)
 	t.Logf("%d kills of replicas, %d of the server: %d hooks sent, %d acknowledged, all delivered once, the last %s after the end",
-		cycles-servers, servers, next.Load(), n, recovered.Round(time.Second))
+		cycles-servers, servers, b.next.Load(), n, recovered.Round(time.Second))
 	if n < cycles {
 		t.Errorf("only %d hooks were acknowledged", n)
 	}
+}
+
+// TestE2EPostgresFrozen freezes one of three replicas past its leases and wakes it again, while the other two are
+// restarted one after the other: no hook is refused, nothing is lost, nothing is twice at the target.
+func TestE2EPostgresFrozen(t *testing.T) {
+	binary(t)
+	server := cluster(t)
+	target := newSink(t)
+	target.fuzzy.Store(true)
+	targets := "  desk: {type: http, url: '" + target.address + "', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n"
+	url := server.URL("")
+	b := &balancer{}
+	for range 3 {
+		b.replicas = append(b.replicas, newReplica(t, url, targets))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); b.send(ctx, 8) }()
+	pass := func(d time.Duration) {
+		select {
+		case <-time.After(d):
+		case <-t.Context().Done():
+		}
+	}
+	pass(2 * time.Second)
+	frozen := b.replicas[0]
+	if err := frozen.running.command.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	frozen.away.Store(true)
+	since := time.Now()
+	for range 2 {
+		for _, r := range b.replicas[1:] {
+			pass(2 * time.Second)
+			r.away.Store(true)
+			if code := r.running.terminate(t); code != 0 {
+				t.Errorf("exit code %d\n%s", code, r.running.output())
+			}
+			r.launch(t, url)
+			r.away.Store(false)
+		}
+	}
+	cancel()
+	<-done
+	n := assertDelivered(t, target, &b.acknowledged, 60*time.Second) // without the frozen one
+	pass(time.Until(since.Add(36 * time.Second)))                    // its leases are 32 s long
+	if err := frozen.running.command.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	frozen.running.waitReady(t, 20*time.Second)
+	for _, r := range b.replicas {
+		if code := r.running.terminate(t); code != 0 {
+			t.Errorf("exit code %d\n%s", code, r.running.output())
+		}
+	}
+	if again := assertDelivered(t, target, &b.acknowledged, 5*time.Second); again != n {
+		t.Errorf("%d conversations before the frozen replica woke, %d after", n, again)
+	}
+	if refused := b.refused.Load(); refused > 0 {
+		t.Errorf("%d hooks were refused", refused)
+	}
+	auditPostgres(t, url)
+	t.Logf("a replica frozen for %s, 4 orderly restarts: %d hooks acknowledged, 0 refused, all delivered once", time.Since(since).Round(time.Second), n)
 }
