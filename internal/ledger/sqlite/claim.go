@@ -76,12 +76,13 @@ func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
 		r.Claims, r.Tries, r.FirstAt, r.Planned, r.Ignore, r.Routes, r.Config, r.Tried, receipt)
 }
 
-// claimQuery finds what is due. The state is a literal so that the partial index answers it.
+// claimQuery finds what is due. The state is a literal so that the partial index answers it. The limit is a sum, because
+// SQLite plans a statement anew each time that a limit is bound to it as it is.
 const claimQuery = `SELECT ` + rowColumns + `, (SELECT id FROM conversation WHERE number = conversation)
-	FROM delivery WHERE target = ? AND state = 0 AND due_at <= ? ORDER BY due_at LIMIT ?`
+	FROM delivery WHERE target = ? AND state = 0 AND due_at <= ? ORDER BY due_at LIMIT 0 + ?`
 
 // nextQuery finds what falls due next.
-const nextQuery = `SELECT conversation, due_at FROM delivery WHERE target = ? AND state = 0 ORDER BY due_at LIMIT ?`
+const nextQuery = `SELECT conversation, due_at FROM delivery WHERE target = ? AND state = 0 ORDER BY due_at LIMIT 0 + ?`
 
 // leased is a claim that has been written: what a worker gets, but for the conversation.
 type leased struct {

@@ -345,8 +345,14 @@ func (t *tx) measure() error {
 	if t.ledger.retention.Load().MaxSize <= 0 {
 		return nil
 	}
-	return t.row(`SELECT (SELECT page_count FROM pragma_page_count) * (SELECT page_size FROM pragma_page_size)
-		- (SELECT freelist_count FROM pragma_freelist_count) * (SELECT page_size FROM pragma_page_size)`, nil, &t.size)
+	var pages, free, size int64
+	for pragma, into := range map[string]*int64{"PRAGMA page_count": &pages, "PRAGMA freelist_count": &free, "PRAGMA page_size": &size} {
+		if err := t.row(pragma, nil, into); err != nil {
+			return err
+		}
+	}
+	t.size = (pages - free) * size
+	return nil
 }
 
 // reserve says whether n more bytes may be stored.
