@@ -276,9 +276,11 @@ type Repaired struct {
 	Undeliverable  int `json:"undeliverable"`   // dead, because what they would send is lost
 }
 
-// Observer is told what an engine does; every method is called after the commit, from one goroutine, and must be fast.
+// Observer is told what an engine does; every method is called after the commit, one call at a time, and must be fast.
 // The zero value of its fields means that nobody listens.
 type Observer struct {
 	Committed func(d time.Duration, operations int) // one transaction with so many grouped operations
-	Due       func(target string)                   // a delivery of target has fallen due or will earlier than known
+	// Due: a delivery of target has fallen due or will earlier than known; because of what another process has done, too,
+	// where several share the ledger.
+	Due func(target string)
 }

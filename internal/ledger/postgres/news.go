@@ -146,7 +146,7 @@ func (l *Ledger) hear(ctx context.Context, conn *pgx.Conn) {
 			return
 		}
 		select {
-		case <-time.After(min(100*time.Millisecond<<min(failures, 6), 5*time.Second)):
+		case <-time.After(min(100*time.Millisecond<<min(failures, 6), time.Second)):
 		case <-ctx.Done():
 			return
 		}

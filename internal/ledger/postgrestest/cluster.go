@@ -124,6 +124,66 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	return command
 }
 
+// Standby makes a second server that follows this one, which from then on commits nothing that the standby has not
+// written to disk.
+func (c *Cluster) Standby(ctx context.Context) (_ *Cluster, err error) {
+	s := &Cluster{programs: c.programs, owner: c.owner}
+	if s.folder, err = os.MkdirTemp("", "afterchat-standby-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Remove()
+		}
+	}()
+	if s.owner != nil {
+		if err := os.Chown(s.folder, int(s.owner.Uid), int(s.owner.Gid)); err != nil {
+			return nil, err
+		}
+	}
+	if s.log, err = os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+		return nil, err
+	}
+	copying := s.command(ctx, "pg_basebackup", "--pgdata", s.data(), "--write-recovery-conf", "--checkpoint", "fast",
+		"--dbname", fmt.Sprintf("host=127.0.0.1 port=%d user=afterchat application_name=standby", c.port))
+	if out, err := copying.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("pg_basebackup: %w\n%s", err, out)
+	}
+	if s.port, err = freePort(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.set(fmt.Sprintf("port = %d", s.port), fmt.Sprintf("unix_socket_directories = '%s'", s.folder)); err != nil {
+		return nil, err
+	}
+	if err := s.Launch(ctx); err != nil {
+		return nil, err
+	}
+	if err := c.set("synchronous_standby_names = '*'"); err != nil {
+		return nil, err
+	}
+	return s, c.control(ctx, "reload")
+}
+
+// Promote makes a standby the primary.
+func (c *Cluster) Promote(ctx context.Context) error { return c.control(ctx, "promote") }
+
+func (c *Cluster) control(ctx context.Context, action string) error {
+	if out, err := c.command(ctx, "pg_ctl", action, "--pgdata", c.data()).CombinedOutput(); err != nil {
+		return fmt.Errorf("pg_ctl %s: %w\n%s", action, err, out)
+	}
+	return nil
+}
+
+// set adds lines to the server's settings; the last one of a name counts.
+func (c *Cluster) set(lines ...string) error {
+	file, err := os.OpenFile(filepath.Join(c.data(), "postgresql.auto.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(strings.Join(lines, "\n") + "\n")
+	return errors.Join(err, file.Close())
+}
+
 // launchPatience is for how long a server may refuse to start, because of what a killed one has left behind, and how
 // long it may take to answer.
 const launchPatience = 60 * time.Second
@@ -190,6 +250,11 @@ func (c *Cluster) Log() string {
 // URL is where the cluster's database is. more is added to the query, such as search_path=shop.
 func (c *Cluster) URL(more string) string {
 	return fmt.Sprintf("postgres://afterchat@127.0.0.1:%d/postgres?sslmode=disable&%s", c.port, more)
+}
+
+// URLWith is where the database is as long as one of the two takes writes.
+func (c *Cluster) URLWith(standby *Cluster) string {
+	return fmt.Sprintf("postgres://afterchat@127.0.0.1:%d,127.0.0.1:%d/postgres?sslmode=disable&target_session_attrs=read-write", c.port, standby.port)
 }
 
 // Kill ends all of the server's processes at once, as the end of its machine would.
