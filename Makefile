@@ -30,6 +30,10 @@ e2e: build request-tracker ## Run the tests that need the built binary, root or 
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
 
+.PHONY: chaos
+chaos: build ## Kill the gateway 1,000 times under load, or CYCLES times, and count what arrives
+	AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_CHAOS_CYCLES=$${CYCLES:-1000} go test -count=1 -timeout 3h ./cmd -run '^TestE2EKill$$' -v
+
 .PHONY: request-tracker
 request-tracker: ## Install the help desk that make e2e delivers to; needs root on Debian
 	bash cmd/testdata/requesttracker/install.sh

@@ -4,7 +4,6 @@ package cmd_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -103,6 +102,22 @@ func (p *process) waitStatus(t *testing.T, status int, patience time.Duration) {
 	})
 }
 
+// waitDrained waits until nothing is pending. It asks seldom, so that it does not stand in the way.
+func (p *process) waitDrained(t *testing.T, patience time.Duration) {
+	t.Helper()
+	ticker := time.NewTicker(250 * time.Millisecond)
+	defer ticker.Stop()
+	for deadline := time.Now().Add(patience); ; <-ticker.C {
+		_, metrics := answerOf(t, "http://"+p.admin+"/metrics")
+		if strings.Contains(metrics, "\nafterchat_pending{target=\"desk\"} 0\n") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("deliveries are pending after %s", patience)
+		}
+	}
+}
+
 // refusedWith503 sends hooks until one is refused, and checks how.
 func refusedWith503(t *testing.T, url string, next *atomic.Int64, acknowledged *sync.Map) {
 	t.Helper()
@@ -186,12 +201,7 @@ func TestE2EDamage(t *testing.T) {
 			cancel()
 			repairBeside(t, p, path)
 			target.down.Store(false)
-			eventually(t, 60*time.Second, func() error {
-				if _, metrics := answerOf(t, "http://"+admin+"/metrics"); !strings.Contains(metrics, "\nafterchat_pending{target=\"desk\"} 0\n") {
-					return errors.New("deliveries are pending")
-				}
-				return nil
-			})
+			p.waitDrained(t, 60*time.Second)
 			c := target.count(&acknowledged, 0)
 			p.terminate(t)
 			audited(t, path)

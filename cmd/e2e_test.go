@@ -371,7 +371,7 @@ func TestE2EKill(t *testing.T) {
 		p := start(t, path, hooks, admin, startOptions{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
-		go func() { defer close(done); load(ctx, "http://"+hooks+"/in/shop/"+e2eSecret, 8, &next, &acknowledged) }()
+		go func() { defer close(done); load(ctx, "http://"+hooks+"/in/shop/"+e2eSecret, 4, &next, &acknowledged) }()
 		select {
 		case <-time.After(time.Duration(50+rand.IntN(600)) * time.Millisecond):
 		case <-t.Context().Done():
@@ -384,7 +384,8 @@ func TestE2EKill(t *testing.T) {
 	began := time.Now()
 	p := start(t, path, hooks, admin, startOptions{})
 	recovered := time.Since(began)
-	n := assertDelivered(t, target, &acknowledged, 90*time.Second)
+	p.waitDrained(t, 90*time.Second+time.Duration(cycles)*time.Second)
+	n := assertDelivered(t, target, &acknowledged, 30*time.Second)
 	if code := p.terminate(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.output())
 	}

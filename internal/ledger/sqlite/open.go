@@ -38,6 +38,8 @@ type Options struct {
 	// BatchLimit is how many operations share a transaction at most; 0: 256. An operation that waits longer than a
 	// transaction takes is a sign of a slow disk, not of a low limit.
 	BatchLimit int
+
+	clock func() time.Time // nil: time.Now
 }
 
 const (
@@ -60,6 +62,7 @@ type Ledger struct {
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 
 	fresh     fresh                 // conversations that were accepted just now
+	clock     func() time.Time      // time.Now, but in tests of clocks that jump
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 
@@ -78,13 +81,16 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.clock == nil {
+		o.clock = time.Now
+	}
 	if o.BatchLimit <= 0 {
 		o.BatchLimit = defaultBatch
 	}
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	l := &Ledger{options: o, path: path, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
+	l := &Ledger{options: o, path: path, clock: o.clock, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
 	l.Keep(o.Retention)
 	var left mark
 	if l.lock, left, err = lock(path + ".lock"); err != nil {
@@ -140,7 +146,10 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
-	if err := voidLeases(ctx, conn, time.Now()); err != nil {
+	if err := voidLeases(ctx, conn, l.clock()); err != nil {
+		return nil, err
+	}
+	if err := backToday(ctx, conn, l.clock()); err != nil {
 		return nil, err
 	}
 	if err := syncFolder(filepath.Dir(l.path)); err != nil {

@@ -32,7 +32,7 @@ func (l *Ledger) Keep(r ledger.Retention) { l.retention.Store(&r) }
 // What recognizes a conversation, and the receipts of its targets, stay for a year at least.
 func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	keep := *l.retention.Load()
-	steps := []func(context.Context) (more bool, err error){l.finishRename}
+	steps := []func(context.Context) (more bool, err error){l.finishRename, l.setClockRight}
 	if keep.Delivered > 0 {
 		steps = append(steps, l.expire(now), l.forget(now.Add(-max(keep.Delivered, keep.Dead, identityAge))))
 	}

@@ -159,7 +159,7 @@ func (w *writer) transact(batch []*operation) error {
 			return w.explain(err)
 		}
 	}
-	t := &tx{writer: w, now: time.Now(), counts: map[string]row.Counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
+	t := &tx{writer: w, now: w.ledger.clock(), counts: map[string]row.Counts{}, totals: map[string]int64{}, hooks: map[string]time.Time{}}
 	if err := t.exec("BEGIN IMMEDIATE"); err != nil {
 		return w.explain(err)
 	}
