@@ -18,6 +18,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"regexp"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -141,9 +142,14 @@ func parse(url string, o Options) (*pgxpool.Config, error) {
 			set[name] = value
 		}
 	}
+	if !schemaName.MatchString(set["search_path"]) {
+		return nil, errors.New("ledger: search_path names one schema, in lower-case letters, digits and _")
+	}
 	config.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error { return check(ctx, conn) }
 	return config, nil
 }
+
+var schemaName = regexp.MustCompile(`^[a-z_][a-z0-9_]{0,62}$`)
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 

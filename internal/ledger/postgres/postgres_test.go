@@ -343,6 +343,7 @@ func TestE2EPostgresRefuses(t *testing.T) {
 		"synchronous_commit": {at + "&synchronous_commit=off", "synchronous_commit is off"},
 		"local":              {at + "&synchronous_commit=local", "synchronous_commit is local"},
 		"database":           {strings.Replace(strings.Replace(at, "/postgres?", "/none?", 1), "afterchat@", "afterchat:canary@", 1), "does not exist"},
+		"two schemas":        {strings.Replace(at, "search_path=", "search_path=public,", 1), "one schema"},
 		"no URL":             {"postgres://chat:canary@[::1", "cannot be read"},
 		"port":               {strings.Replace(at, "afterchat@", "afterchat:canary@", 1) + "&port=1", "refused"},
 	} {
@@ -365,8 +366,9 @@ func TestE2EPostgresNeighboringVersions(t *testing.T) {
 		`INSERT INTO version (number, oldest) VALUES (2, 1)`)
 	older := open(t, at, Options{})
 	accept(t, older, hook("c2", "help"))
-	if got := len(claim(t, older, "help", time.Hour).Deliveries); got != 2 {
-		t.Errorf("%d deliveries, want 2", got)
+	accept(t, l, hook("c3", "help")) // a program that ran while the schema changed
+	if got := len(claim(t, l, "help", 0).Deliveries) + len(claim(t, older, "help", time.Hour).Deliveries); got != 6 {
+		t.Errorf("%d deliveries, want 3 twice", got)
 	}
 	sound(t, older)
 	sql(t, at, `INSERT INTO version (number, oldest) VALUES (3, 2)`)
