@@ -28,7 +28,7 @@ type faultCount struct {
 // tell writes the row.
 func (c faultCount) tell(t *testing.T, fault string, recovered time.Duration) {
 	t.Helper()
-	t.Logf("| %s | %d | %d | %d | %d | %.1f |", fault, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+	t.Logf("| %s | %d | %d | %d | %d | %.2f |", fault, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
 	if c.lost > 0 || c.doubled > 0 {
 		t.Errorf("%s: %d lost, %d doubled", fault, c.lost, c.doubled)
 	}
@@ -206,7 +206,7 @@ func TestE2EDamage(t *testing.T) {
 			p.terminate(t)
 			audited(t, path)
 			if fault.gone {
-				t.Logf("| damage: %s | %d | %d | %d | %d | %.1f |", fault.name, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+				t.Logf("| damage: %s | %d | %d | %d | %d | %.2f |", fault.name, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
 				if c.doubled > 0 || c.lost > c.acknowledged/2 {
 					t.Errorf("%d of %d lost, %d doubled", c.lost, c.acknowledged, c.doubled)
 				}

@@ -229,7 +229,10 @@ func freeAddress(t testing.TB) string {
 // writeConfig writes a configuration with one Smartsupp and one ProProfs source and returns its path and addresses.
 func writeConfig(t testing.TB, folder, targets string) (path, hooks, admin string) {
 	t.Helper()
-	hooks, admin = freeAddress(t), freeAddress(t)
+	hooks = freeAddress(t)
+	for admin = freeAddress(t); admin == hooks; { // a port that is free again may be given again
+		admin = freeAddress(t)
+	}
 	text := fmt.Sprintf(`version: 1
 server: {listen: "%s", drain_delay: 200ms}
 admin: {listen: "%s"}

@@ -1,5 +1,5 @@
 // Package console is the admin listener: /metrics, /healthz, /readyz, on a loopback address
-// /-/config and /-/reload, and, when enabled, /debug/pprof. It is apart from
+// /-/config, /-/reload and /-/ledger/repair, and, when enabled, /debug/pprof. It is apart from
 // the listener for hooks, so that neither can be reached by the way of the other.
 package console
 

@@ -20,7 +20,7 @@ import (
 )
 
 // quickCheckTime bounds how long a start looks into the tables. What it does not reach is found when it is read.
-const quickCheckTime = time.Second
+const quickCheckTime = 500 * time.Millisecond
 
 // damageError says that the files are damaged. SQLite may not have noticed.
 type damageError struct{ what string }
