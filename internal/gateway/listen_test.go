@@ -246,3 +246,26 @@ func TestReadyzTellsThatTheLedgerIsFull(t *testing.T) {
 		t.Errorf("readyz: %s", got)
 	}
 }
+
+// TestInflatedBodiesAreBounded: many small bodies that become large ones at once take no more memory than is allowed.
+func TestInflatedBodiesAreBounded(t *testing.T) {
+	t.Parallel()
+	g := startGateway(t, strings.Replace(hookConfig, "max_body: 4MiB", "max_body: 4MiB, max_in_flight: 4MiB", 1), &desk{})
+	bomb := "POST /in/shop/SECRET\nContent-Encoding: gzip\nTest-Zeros: 4000000\n\n"
+	answers := make(chan string, 16)
+	for range cap(answers) {
+		go func() { answers <- send(t, g.addresses.Hooks.String(), bomb) }()
+	}
+	refused := 0
+	for range cap(answers) {
+		if strings.HasPrefix(<-answers, "503 Retry-After: ") {
+			refused++
+		}
+	}
+	if refused == 0 {
+		t.Error("16 bodies of 4 MB at once were taken with room for one")
+	}
+	if answer := send(t, g.addresses.Hooks.String(), bomb); !strings.HasPrefix(answer, "200 ") {
+		t.Errorf("afterwards: %s", answer)
+	}
+}

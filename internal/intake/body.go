@@ -35,49 +35,74 @@ var errTooLarge = errors.New("the inflated body is larger than max_body")
 // budget bounds the bytes of bodies that are in memory at once.
 type budget struct{ used atomic.Int64 }
 
-// take says whether n more bytes stay within limit; 0 is no limit.
-func (b *budget) take(n, limit int64) bool {
-	if b.used.Add(n) <= limit || limit == 0 {
-		return true
-	}
-	b.used.Add(-n)
-	return false
+// share is what one hook has taken of the budget.
+type share struct {
+	of    *budget
+	limit int64 // 0: none
+	taken int64
 }
+
+// take says whether n more bytes stay within the limit. A hook that is alone is never refused.
+func (s *share) take(n int64) bool {
+	used := s.of.used.Add(n)
+	if used > s.limit && s.limit != 0 && used != s.taken+n {
+		s.of.used.Add(-n)
+		return false
+	}
+	s.taken += n
+	return true
+}
+
+// release gives back everything.
+func (s *share) release() { s.of.used.Add(-s.taken) }
 
 // A body is read in steps that grow with it, so that a sender who claims much and sends little holds little.
 const firstStep, longestStep = 16 << 10, 1 << 20
 
-// read reads the body of r. release gives back what it took of the budget, and must be called in any case.
-func (h *Handler) read(w http.ResponseWriter, r *http.Request) (body []byte, release func(), refused *refusal) {
-	var taken int64
-	release = func() { h.budget.used.Add(-taken) }
+// read reads the body of r.
+func (h *Handler) read(w http.ResponseWriter, r *http.Request, memory *share) (body []byte, refused *refusal) {
 	if r.ContentLength > h.MaxBody {
-		return nil, release, &tooLarge
+		return nil, &tooLarge
 	}
+	expected := h.MaxBody
+	if r.ContentLength >= 0 {
+		expected = r.ContentLength
+	}
+	body, err := fill(http.MaxBytesReader(w, r.Body, h.MaxBody), expected, memory)
+	if err != nil {
+		return nil, readRefusal(err)
+	}
+	return body, nil
+}
+
+// errBusy means that there is no room in memory for more of a body.
+var errBusy = errors.New("too many bytes of hooks in memory at once")
+
+// fill reads all of from, of which expected bytes are to come at most.
+func fill(from io.Reader, expected int64, memory *share) ([]byte, error) {
 	var buffer bytes.Buffer
-	limited := http.MaxBytesReader(w, r.Body, h.MaxBody)
 	for {
-		left := h.MaxBody - int64(buffer.Len())
-		if r.ContentLength >= 0 {
-			left = r.ContentLength - int64(buffer.Len())
+		step := max(0, min(max(int64(buffer.Len()), firstStep), longestStep, expected-int64(buffer.Len())))
+		if !memory.take(step) {
+			return nil, errBusy
 		}
-		step := min(max(int64(buffer.Len()), firstStep), longestStep, left)
-		if !h.budget.take(step, h.MaxInFlight) {
-			return nil, release, &refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
-		}
-		taken += step
-		buffer.Grow(int(step) + bytes.MinRead)             // so that a step is one allocation, and its end none
-		_, err := io.CopyN(&buffer, limited, max(step, 1)) // at the end one byte more, to see that it is the end
+		buffer.Grow(int(step) + bytes.MinRead)          // so that a step is one allocation, and its end none
+		_, err := io.CopyN(&buffer, from, max(step, 1)) // at the end one byte more, to see that it is the end
 		if errors.Is(err, io.EOF) {
-			return buffer.Bytes(), release, nil
+			return buffer.Bytes(), nil
 		}
 		if err != nil {
-			return nil, release, readRefusal(err)
+			return buffer.Bytes(), err
 		}
 	}
 }
 
+var busy = refusal{status: http.StatusServiceUnavailable, result: "unavailable", text: "too many hooks at once, send it again"}
+
 func readRefusal(err error) *refusal {
+	if errors.Is(err, errBusy) {
+		return &busy
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &tooLarge
 	}
@@ -87,40 +112,48 @@ func readRefusal(err error) *refusal {
 	return &refusal{status: http.StatusBadRequest, result: "bad_request", text: "the body did not arrive whole", err: err}
 }
 
-// inflate undoes a Content-Encoding, within limit bytes. An error other than errTooLarge means that the body cannot be
-// read as it is labelled.
-func inflate(body []byte, encoding string, limit int64) ([]byte, error) {
-	var reader io.Reader
+// inflate undoes a Content-Encoding, within limit bytes. An error other than errTooLarge and errBusy means that the body
+// cannot be read as it is labelled.
+func inflate(body []byte, encoding string, limit int64, memory *share) ([]byte, error) {
+	reader, err := inflater(body, encoding)
+	if reader == nil {
+		return body, err
+	}
+	plain, err := fill(io.LimitReader(reader, limit+1), limit, memory)
+	switch {
+	case errors.Is(err, errBusy):
+		return nil, err
+	case int64(len(plain)) > limit:
+		return nil, errTooLarge
+	case err != nil:
+		return unlabelled(body, err)
+	}
+	return plain, nil
+}
+
+// inflater returns what reads a body through its Content-Encoding; nil if it is to be taken as it is.
+func inflater(body []byte, encoding string) (io.Reader, error) {
 	encoding = strings.ToLower(strings.TrimSpace(encoding))
 	if unlabeled := encoding == "" || encoding == "identity"; unlabeled && bytes.HasPrefix(body, []byte{0x1f, 0x8b, 8}) {
 		encoding = "gzip" // nothing that is sent as text begins like this
 	}
 	switch encoding {
 	case "", "identity":
-		return body, nil
+		return nil, nil
 	case "gzip", "x-gzip":
 		z, err := gzip.NewReader(bytes.NewReader(body))
 		if err != nil {
-			return unlabelled(body, err)
+			_, err = unlabelled(body, err)
+			return nil, err
 		}
-		reader = z
+		return z, nil
 	case "deflate": // zlib by the standard, bare deflate by habit
 		if z, err := zlib.NewReader(bytes.NewReader(body)); err == nil {
-			reader = z
-		} else {
-			reader = flate.NewReader(bytes.NewReader(body))
+			return z, nil
 		}
-	default:
-		return nil, fmt.Errorf("content encoding %q is not supported; send gzip, deflate or none", encoding)
+		return flate.NewReader(bytes.NewReader(body)), nil
 	}
-	plain, err := io.ReadAll(io.LimitReader(reader, limit+1))
-	if int64(len(plain)) > limit {
-		return nil, errTooLarge
-	}
-	if err != nil {
-		return unlabelled(body, err)
-	}
-	return plain, nil
+	return nil, fmt.Errorf("content encoding %q is not supported; send gzip, deflate or none", encoding)
 }
 
 // unlabelled handles a body that is not compressed although its label says so: taken as it is if it is JSON or a form.

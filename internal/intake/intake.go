@@ -125,17 +125,21 @@ func (h *Handler) hook(c echo.Context) error {
 	if r.Method != http.MethodPost {
 		return h.probe(c, src)
 	}
-	body, release, refused := h.read(c.Response(), r)
-	defer release()
+	memory := &share{of: h.budget, limit: h.MaxInFlight}
+	defer memory.release()
+	body, refused := h.read(c.Response(), r, memory)
 	if refused != nil {
 		return h.reject(c, src, *refused)
 	}
 	if src.Signature != nil && !src.Signature.verify(r.Header, body) {
 		return h.reject(c, src, refusal{status: http.StatusUnauthorized, result: "unauthorized", text: "wrong signature"})
 	}
-	plain, err := inflate(body, r.Header.Get("Content-Encoding"), h.MaxBody)
-	if errors.Is(err, errTooLarge) {
+	plain, err := inflate(body, r.Header.Get("Content-Encoding"), h.MaxBody, memory)
+	switch {
+	case errors.Is(err, errTooLarge):
 		return h.reject(c, src, tooLarge)
+	case errors.Is(err, errBusy):
+		return h.reject(c, src, busy)
 	}
 	if err == nil && isProbe(plain) {
 		return h.probe(c, src)
