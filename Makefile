@@ -26,7 +26,7 @@ property: ## Render 100,000 random conversations with all examples, and with ran
 
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
-	@programs=$$(bash internal/ledger/postgrestest/install.sh); set -x; \
+	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
 
@@ -68,7 +68,7 @@ bench: build ## Measure everything beside what the machine can do, in one table,
 bench-quick: build ## The same in three minutes, shorter rounds
 	$(BENCH)
 
-BENCH = AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd -run '^$$' -bench '^Benchmark(Table|Isolation|GatewayBinary)$$' -benchtime 1x
+BENCH = AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Isolation|Gateway.*)$$' -benchtime 1x
 
 .PHONY: cover
 cover: ## Show test coverage by function

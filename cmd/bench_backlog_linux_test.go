@@ -23,7 +23,7 @@ func (s *bench) backlog() {
 		})
 	})
 	m := newMeasured(s, benchTarget(address)).run(s)
-	m.take(s, newHooks(hookPath, 500), &s.next)
+	m.take(s, newHooks(500), &s.next)
 	for range 10 {
 		m.series(s, "afterchat_pending")
 	}
@@ -62,7 +62,7 @@ const fewPending = 20_000
 // drain returns the rate of a gateway with few pending deliveries.
 func (s *bench) drain(address string, rate func(time.Duration) float64) float64 {
 	m := newMeasured(s, benchTarget(address)).run(s)
-	m.take(s, newHooks(hookPath, 500), &s.next)
+	m.take(s, newHooks(500), &s.next)
 	m.drained(s, time.Minute)
 	m.stop()
 	seed(s, m.ledgerFile, fewPending)

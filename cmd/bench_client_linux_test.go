@@ -31,10 +31,10 @@ type hooks struct {
 const chatDigits = 10
 
 // newHooks prepares requests with Smartsupp bodies of about size bytes.
-func newHooks(path string, size int) *hooks {
+func newHooks(size int) *hooks {
 	random := rand.New(rand.NewPCG(7, uint64(size)))
 	words := strings.Fields("hello order parcel invoice tomorrow thanks please where return blue size shop delivery courier address street refund card")
-	h := &hooks{path: path}
+	h := &hooks{path: hookPath}
 	for range 32 {
 		var b bytes.Buffer
 		_, _ = fmt.Fprintf(&b, `{"accountId":208,"beginAt":1427470439703,"endAt":1427470476687,"channel":{"id":%0*d,"isCompleted":true,"rating":5},`+

@@ -76,7 +76,7 @@ func (s *bench) isolated(further string) isolated {
 	}
 	m := newMeasured(s, lines.String()+further).run(s)
 	defer m.kill()
-	h := newHooks(hookPath, 4000)
+	h := newHooks(4000)
 	openLoop(s, m.hooks, h, isolationRate, time.Second, &s.next)
 	acks, plan := openLoop(s, m.hooks, h, isolationRate, 2*s.pace.round, &s.next)
 	var ends latencies

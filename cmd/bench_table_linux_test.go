@@ -95,10 +95,10 @@ func (s *bench) floor() {
 	s.sync = syncTimes(s, s.TempDir(), s.pace.round)
 	s.table.add("fdatasync of 4 kB", fmt.Sprintf("%.0f/s, p50 %s, p99 %s", float64(len(s.sync))/s.pace.round.Seconds(), ms(s.sync.at(.5)), ms(s.sync.at(.99))), "", "", true)
 	m := newMeasured(s, benchTarget(s.target.address)+held).run(s)
-	m.take(s, newHooks(hookPath, 4000), &s.next)
+	m.take(s, newHooks(4000), &s.next)
 	m.stop()
 	raw := rawInserts(s, m.ledgerFile, s.pace.round)
-	ceiling, _ := closedLoop(s, s.ceiling, newHooks(hookPath, 4000), 64, s.pace.round, &s.next)
+	ceiling, _ := closedLoop(s, s.ceiling, newHooks(4000), 64, s.pace.round, &s.next)
 	s.table.add("raw inserts of the same rows, 64 per commit", fmt.Sprintf("%.0f/s", raw), percent(raw/ceiling), "", true)
 }
 
@@ -118,7 +118,7 @@ func (s *bench) series200() {
 
 // acknowledgements measures the closed loop at 1, 16, 64 and 256 connections.
 func (s *bench) acknowledgements() {
-	h := newHooks(hookPath, 4000)
+	h := newHooks(4000)
 	for _, connections := range []int{1, 16, 64, 256} {
 		var ceilings, on, onShare, later, laterShare, kept []float64
 		var use usage
@@ -171,7 +171,7 @@ func (u *usage) add(before, after usage, count int64) {
 // sizes measures other bodies with 64 connections.
 func (s *bench) sizes() {
 	for _, size := range []int{500, 64 << 10, 512 << 10} {
-		h := newHooks(hookPath, size)
+		h := newHooks(size)
 		ceiling, _ := closedLoop(s, s.ceiling, h, 64, s.pace.round, &s.next)
 		rate, _ := closedLoop(s, s.on.hooks, h, 64, s.pace.round, &s.next)
 		s.on.drained(s, 3*time.Minute)
@@ -182,7 +182,7 @@ func (s *bench) sizes() {
 
 // openLoop measures how long acknowledgements and deliveries take at a fixed rate.
 func (s *bench) openLoop(rate int) {
-	h, d := newHooks(hookPath, 4000), 2*s.pace.round
+	h, d := newHooks(4000), 2*s.pace.round
 	floor, _ := openLoop(s, s.ceiling, h, rate, d, &s.next)
 	acks, plan := openLoop(s, s.on.hooks, h, rate, d, &s.next)
 	s.on.drained(s, time.Minute)

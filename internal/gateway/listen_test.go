@@ -207,7 +207,7 @@ func TestHooksOnOpenConnectionsAreTakenWhileDraining(t *testing.T) {
 	}
 	defer func() { _ = connection.Close() }()
 	reader := bufio.NewReader(connection)
-	post := func(id int) *http.Response {
+	post := func(id int) (status int, closes bool) {
 		body := fmt.Sprintf(`{"accountId":1,"channel":{"id":%d},"messages":[{"type":"visitor","from":"visitor:a","content":"Hello"}]}`, id)
 		if _, err := fmt.Fprintf(connection, "POST /in/shop/%s HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n%s", hookSecret, len(body), body); err != nil {
 			t.Fatal(err)
@@ -218,10 +218,10 @@ func TestHooksOnOpenConnectionsAreTakenWhileDraining(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
-		return response
+		return response.StatusCode, response.Close
 	}
-	if r := post(1); r.StatusCode != http.StatusOK || r.Close {
-		t.Fatalf("%s, closes %v", r.Status, r.Close)
+	if status, closes := post(1); status != http.StatusOK || closes {
+		t.Fatalf("%d, closes %v", status, closes)
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- g.stop() }()
@@ -230,8 +230,8 @@ func TestHooksOnOpenConnectionsAreTakenWhileDraining(t *testing.T) {
 			t.Fatal("readyz does not turn 503")
 		}
 	}
-	if r := post(2); r.StatusCode != http.StatusOK || !r.Close {
-		t.Errorf("while draining: %s, closes %v; want 200 and a close", r.Status, r.Close)
+	if status, closes := post(2); status != http.StatusOK || !closes {
+		t.Errorf("while draining: %d, closes %v; want 200 and a close", status, closes)
 	}
 	if err := <-stopped; err != nil {
 		t.Error(err)

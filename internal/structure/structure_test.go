@@ -158,7 +158,7 @@ func TestTestPackagesStayOutOfTheBinary(t *testing.T) {
 	forTests := func(name string) bool {
 		parent, last := cutLast(name)
 		_, above := cutLast(parent)
-		return strings.HasSuffix(last, "test") && (last == above+"test" || last == "connectortest" || last == "chattest")
+		return strings.HasSuffix(last, "test") && (last == above+"test" || slices.Contains([]string{"connectortest", "chattest", "postgrestest"}, last))
 	}
 	for _, p := range packages(t) {
 		if forTests(p.name()) {
