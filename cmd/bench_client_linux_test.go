@@ -50,7 +50,7 @@ func newHooks(size int) *hooks {
 			_, _ = fmt.Fprintf(&b, `{"type":"visitor","name":"Ada","from":"visitor:a","content":%q,"sentAt":%d,"triggeredBy":null}`, text, 1427470439703+i*1000)
 		}
 		b.WriteString("]}")
-		request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", path, b.Len(), b.Bytes())
+		request := fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", hookPath, b.Len(), b.Bytes())
 		h.templates = append(h.templates, request)
 		h.at = append(h.at, bytes.Index(request, []byte(`"channel":{"id":`))+len(`"channel":{"id":`))
 	}
