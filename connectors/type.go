@@ -136,4 +136,6 @@ type Field struct {
 	NoGaps   bool     // List and Any: no item of a list may be absent, for leaving it out changes what the others mean
 	Items    *Field   // List: what each item is; Map: what each value is; nil: anything
 	Fields   []Field  // Map: the keys that it may have; empty: any
+	Keys     string   // Map: an RE2 pattern that a key must match as a whole; empty: any. Doc says what keys are
+	NotKeys  []string // Map: keys that it must not have, in upper or lower case
 }

@@ -158,6 +158,12 @@ func checkFields(t *testing.T, fields []connectors.Field, prefix string) {
 		if f.Limit < 0 {
 			t.Errorf("field %s has the limit %d", name, f.Limit)
 		}
+		if _, err := regexp.Compile(f.Keys); err != nil {
+			t.Errorf("field %s: Keys: %v", name, err)
+		}
+		if f.Type != connectors.Map && (f.Keys != "" || len(f.NotKeys) > 0) {
+			t.Errorf("field %s is no map and has a rule for keys", name)
+		}
 		switch f.Type {
 		case connectors.Text, connectors.HTML, connectors.Integer, connectors.Number, connectors.Boolean,
 			connectors.Time, connectors.List, connectors.Map, connectors.Any:

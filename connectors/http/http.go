@@ -72,7 +72,10 @@ func fields(s Settings) []connectors.Field {
 			updateLookup,
 		},
 	}
-	headers := connectors.Field{Name: "headers", Type: connectors.Map, Items: text, Doc: "further headers; line breaks become spaces"}
+	headers := connectors.Field{
+		Name: "headers", Type: connectors.Map, Keys: token, NotKeys: s.taken(), Items: text,
+		Doc: "further headers; line breaks become spaces",
+	}
 	return []connectors.Field{body, path, query, headers, lookup, update}
 }
 

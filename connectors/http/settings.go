@@ -183,15 +183,38 @@ func checkHeader(name string, s Settings) string {
 	return ""
 }
 
-// reserved tells whether a header belongs to the connection and not to the message.
-func reserved(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Te", "Trailer", "Expect",
-		"Proxy-Authorization", "Proxy-Connection", "Accept-Encoding":
-		return true
+// token is what the name of a header is made of: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2.
+const token = "[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+
+// taken are the headers that checkHeader refuses by name. Those that begin with webhook- are refused, too, but only the
+// three that exist are here.
+func (s Settings) taken() []string {
+	names := connection()
+	if s.Once == "key" {
+		names = append(names, s.KeyHeader)
 	}
-	return false
+	switch a := s.Auth; {
+	case a == nil:
+	case a.HMAC == nil:
+		names = append(names, "Authorization")
+	case a.HMAC.Header != "":
+		names = append(names, a.HMAC.Header)
+	default:
+		names = append(names, "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature")
+	}
+	return names
 }
+
+// connection are the headers that belong to the connection and not to the message.
+func connection() []string {
+	return []string{
+		"Host", "Content-Length", "Transfer-Encoding", "Connection", "Keep-Alive", "Upgrade", "Te", "Trailer", "Expect",
+		"Proxy-Authorization", "Proxy-Connection", "Accept-Encoding",
+	}
+}
+
+// reserved tells whether a header belongs to the connection.
+func reserved(name string) bool { return slices.Contains(connection(), http.CanonicalHeaderKey(name)) }
 
 // sets tells whether auth fills this header.
 func (a *Auth) sets(name string) bool {

@@ -216,6 +216,8 @@ func (c compiler) mapping(m Mapping, fields []connectors.Field, path Path) mappi
 		if !ok {
 			text, hint := unknown("field", e.Key, namesOf(fields))
 			compiled.problems = append(compiled.problems, Problem{Path: path.at(e.Key), Offset: -1, Text: text, Hint: hint})
+			_, problems := c.node(e.Value, connectors.Field{Type: connectors.Any}, path.at(e.Key)) // what is wrong for any field
+			compiled.problems = append(compiled.problems, problems...)
 			continue
 		}
 		n, problems := c.node(e.Value, field, path.at(e.Key))

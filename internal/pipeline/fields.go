@@ -5,6 +5,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -116,6 +117,7 @@ func (c compiler) object(m Mapping, f connectors.Field, path Path) (node, []Prob
 			problems = append(problems, Problem{Path: path.at(e.Key), Offset: -1, Text: text, Hint: hint})
 			continue
 		}
+		problems = append(problems, checkKey(e.Key, f, path)...)
 		compiled, wrong := c.node(e.Value, field, path.at(e.Key))
 		problems = append(problems, wrong...)
 		n.entries = append(n.entries, entry{e.Key, compiled})
@@ -293,6 +295,33 @@ func itemField(f connectors.Field) connectors.Field {
 		return *f.Items
 	}
 	return connectors.Field{Type: connectors.Any}
+}
+
+// checkKey reports a key that the target would not take, whatever its value.
+func checkKey(key string, f connectors.Field, path Path) []Problem {
+	if f.Type != connectors.Map {
+		return nil
+	}
+	if _, ok := fieldNamed(f.Fields, key); ok {
+		return nil
+	}
+	problem := func(text, hint string) []Problem {
+		return []Problem{{Path: path.at(key), Offset: -1, Text: text, Hint: hint}}
+	}
+	if slices.ContainsFunc(f.NotKeys, func(taken string) bool { return strings.EqualFold(taken, key) }) {
+		return problem(fmt.Sprintf("key %s is not for a mapping to set", quoted(key)), "leave it out: it is set, or not sent at all")
+	}
+	if f.Keys == "" {
+		return nil
+	}
+	pattern, err := regexp.Compile(`^(?:` + f.Keys + `)$`)
+	switch {
+	case err != nil:
+		return problem(fmt.Sprintf("the pattern for keys of %q is wrong: %v", f.Name, err), "")
+	case !pattern.MatchString(key):
+		return problem(fmt.Sprintf("%s cannot be a key of %q", quoted(key), f.Name), f.Doc)
+	}
+	return nil
 }
 
 // keyField is what a key of a map field is; not ok if it may not be there.
