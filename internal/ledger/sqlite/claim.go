@@ -113,8 +113,8 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		switch {
 		case err == nil:
 			answer.Deliveries = append(answer.Deliveries, g.delivery)
-		case errors.Is(err, ledger.ErrClosed), isDamage(err):
-			return ledger.Claimed{}, err // the leases are void in the ledger that comes next
+		case errors.Is(err, ledger.ErrClosed), isReadError(err):
+			return ledger.Claimed{}, err // the leases end by themselves, or with this ledger
 		default:
 			if err := l.bury(ctx, g, err); err != nil {
 				return ledger.Claimed{}, err
@@ -203,10 +203,21 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 	}
 	if err != nil {
 		l.suspect(err, generation)
-		return err
+		return &readError{err}
 	}
 	g.delivery.Conversation, err = l.codec.UnpackConversation(packed, g.delivery.ID, g.delivery.Revision)
 	return err
+}
+
+// readError is a failure of the disk or of SQLite to read, which says nothing about what is stored.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return "reading the ledger: " + e.err.Error() }
+func (e *readError) Unwrap() error { return e.err }
+
+func isReadError(err error) bool {
+	_, ok := errors.AsType[*readError](err)
+	return ok
 }
 
 // bury makes a delivery dead whose conversation cannot be read, so that it is seen and stops nobody else.

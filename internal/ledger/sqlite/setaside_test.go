@@ -278,7 +278,7 @@ func TestDamagedWhileOpen(t *testing.T) {
 func TestAnyBit(t *testing.T) {
 	t.Parallel()
 	closed, killed := filled(t, 30, false), filled(t, 30, true)
-	for range 60 {
+	for range 30 {
 		from, suffix := closed, ""
 		if rand.IntN(2) == 0 {
 			from, suffix = killed, []string{"", "-wal", "-shm"}[rand.IntN(3)]
