@@ -16,9 +16,9 @@ import (
 	"github.com/afterchat/afterchat/connectors/zendesk/zendesktest"
 )
 
-// account makes an empty account that knows the credentials of settings.
+// account makes an empty account that knows the credentials of settings, and checks requests against the description.
 func account() *zendesktest.Account {
-	a := zendesktest.New()
+	a := checked(zendesktest.New())
 	a.ClientID, a.ClientSecret = "afterchat", connectortest.Canary
 	a.Email, a.APIToken, a.TokenPrefix = "bot@acme.example", connectortest.Canary, connectortest.Canary+"-"
 	a.AddUser(zendesktest.User{ID: 77, Name: "Petr", Email: "petr@acme.example", Role: "agent"})
