@@ -151,7 +151,7 @@ func (c *checker) method(n *ast.CallNode) code {
 	if !ok {
 		return c.fail(n, "", "this cannot be called")
 	}
-	name := "…"
+	name := ""
 	if key, ok := m.Property.(*ast.StringNode); ok {
 		name = key.Value
 	}
@@ -159,7 +159,11 @@ func (c *checker) method(n *ast.CallNode) code {
 	if !ok {
 		base = "…"
 	}
-	c.at(m.Property.Location(), fmt.Sprintf("write %s(%s)", name, base), "values have no methods")
+	hint := ""
+	if functionNamed(name) != nil {
+		hint = fmt.Sprintf("write %s(%s)", name, base)
+	}
+	c.at(m.Property.Location(), hint, "values have no methods")
 	return wrong()
 }
 
