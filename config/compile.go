@@ -5,9 +5,12 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/pipeline"
 )
 
@@ -45,7 +48,12 @@ func (l *loader) compile() {
 	for _, t := range l.config.Targets {
 		made := pipeline.Target{Name: t.Name, IgnoreUpdates: t.OnUpdate == "ignore"}
 		d.Defaults[t.Name] = pipeline.Mapping{}
-		if t.Settings != nil {
+		switch {
+		case t.Settings == nil:
+			made.Fields = anyFields(d.Routes, t.Name)
+		case l.broken[t.Name]:
+			made.Fields = sureFields(t.Type.Fields(t.Settings), t.Type.Fields(t.Type.Settings()))
+		default:
 			made.Fields = t.Type.Fields(t.Settings)
 			mapping, err := defaultMapping(t.Type, made.Fields)
 			if err != nil {
@@ -69,33 +77,65 @@ func (l *loader) compile() {
 	l.config.Pipeline = compiled
 }
 
-// follows tells whether a problem only follows from one that was reported: about the fields of a target with mistakes
-// of its own, or a route whose targets could not be read.
+// anyFields stands for the fields of a target whose type is not known: those that the routes name, each of which may be
+// anything. Names and functions in them can be wrong all the same.
+func anyFields(routes []pipeline.Route, target string) []connectors.Field {
+	var fields []connectors.Field
+	for _, r := range routes {
+		for _, to := range r.To {
+			for _, e := range to.Fields {
+				if to.Target == target && fieldNamed(fields, e.Key) == nil {
+					fields = append(fields, connectors.Field{Name: e.Key, Type: connectors.Any})
+				}
+			}
+		}
+	}
+	return fields
+}
+
+// sureFields stands for the fields of a target whose settings have mistakes: those that its type has with the settings
+// as far as they could be read or with the default ones. None is required, and one that is not the same with both may
+// be anything.
+func sureFields(read, defaults []connectors.Field) []connectors.Field {
+	fields := optional(read)
+	for _, f := range optional(defaults) {
+		same := fieldNamed(fields, f.Name)
+		switch {
+		case same == nil:
+			fields = append(fields, f)
+		case !reflect.DeepEqual(*same, f):
+			*same = connectors.Field{Name: f.Name, Type: connectors.Any}
+		}
+	}
+	return fields
+}
+
+// optional returns a copy of fields, and of those within them, of which none is required.
+func optional(fields []connectors.Field) []connectors.Field {
+	out := slices.Clone(fields)
+	for i := range out {
+		f := &out[i]
+		f.Required = false
+		f.Fields = optional(f.Fields)
+		if f.Items != nil {
+			f.Items = &optional([]connectors.Field{*f.Items})[0]
+		}
+	}
+	return out
+}
+
+// follows tells whether a problem only follows from one that was reported: about a route whose targets could not be
+// read.
 func (l *loader) follows(path pipeline.Path) bool {
-	name := func(i int) string {
-		if i >= len(path) {
-			return ""
-		}
-		s, _ := path[i].(string)
-		return s
+	if len(path) < 2 || path[0] != "routes" {
+		return false
 	}
-	switch name(0) {
-	case "defaults":
-		return l.broken[name(1)]
-	case "routes":
-		if name(2) == "to" && l.broken[name(3)] {
-			return true
-		}
-		i, ok := -1, false
-		if len(path) > 1 {
-			i, ok = path[1].(int)
-		}
-		noTargets := ok && i < len(l.config.Definition.Routes) && len(l.config.Definition.Routes[i].To) == 0
-		return noTargets && !l.config.Definition.Routes[i].Final && (len(path) == 2 || name(2) == "to")
-	case "time_zone", "language":
-		return true
+	i, ok := path[1].(int)
+	if !ok || i >= len(l.config.Definition.Routes) {
+		return false
 	}
-	return false
+	r := l.config.Definition.Routes[i]
+	return len(r.To) == 0 && !r.Final && (len(path) == 2 || path[2] == "to")
 }
 
 // locate finds the place of a problem: inside the text if it has an offset; the key if the problem names it or the

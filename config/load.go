@@ -108,7 +108,7 @@ type loader struct {
 	root    *node
 	taken   map[string]span // files that were read, and where they were included
 	unread  bool            // a file could not be read or put together with the others
-	broken  map[string]bool // targets with mistakes of their own: what routes say of them is not checked
+	broken  map[string]bool // targets with mistakes of their own: what depends on their settings is not checked
 }
 
 // readFile is file("…"): relative to the configuration's folder, without one trailing line feed. Its errors do not

@@ -19,7 +19,7 @@ import (
 type routeKeys struct {
 	Name  string        `yaml:"name" doc:"name, unique; it stands in metrics, logs and explain; the default is route and its number"`
 	From  []string      `yaml:"from" doc:"names of sources, one or a list; empty: any source"`
-	When  string        `yaml:"when" doc:"a condition, without ${ }; empty: every conversation" example:"rating <= 2"`
+	When  string        `yaml:"when" doc:"a condition, without ${ }; left out: every conversation" example:"rating <= 2"`
 	Final bool          `yaml:"final" doc:"a conversation that matches here is not looked at by the routes below"`
 	Empty bool          `yaml:"empty" doc:"conversations in which nobody wrote anything match too"`
 	Hold  time.Duration `yaml:"hold" doc:"wait so long for late content before sending"`
@@ -73,6 +73,10 @@ func (l *loader) route(n *node, name string) pipeline.Route {
 		what = fmt.Sprintf("route %q", given.text)
 	}
 	l.structs(n, n.at, what, []string{"to"}, reflect.ValueOf(&keys).Elem())
+	if when := n.value("when"); l.readable(when) && when.yaml.Tag == "!!str" && strings.TrimSpace(when.text) == "" {
+		l.add(when.at, "write a condition, such as rating <= 2, or leave out when: to take every conversation", "the condition of %s is empty", what)
+		keys.When = "false" // it was reported; without one the route would seem to take everything
+	}
 	name = cmp.Or(keys.Name, name)
 	r := pipeline.Route{
 		Name: name, From: keys.From, When: keys.When, Final: keys.Final, Empty: keys.Empty, Hold: keys.Hold,
