@@ -83,11 +83,11 @@ func TestAnswers(t *testing.T) {
 // TestPartialFailure: a batch with errors is not a success, whatever its status.
 func TestPartialFailure(t *testing.T) {
 	t.Parallel()
-	b := open(t, account(), settings(withTicket))
-	fields := fieldsOf(1, 1)
-	delete(fields, "email")
+	b := open(t, account(), settings(both(withTicket, withSkip)))
 	b.wire.Break(1, connectortest.Answer(http.StatusOK, nil, `{"results":[],"numErrors":1,"errors":[{"category":"VALIDATION_ERROR",
 		"message":"Property values were not valid","errors":[{"message":"closed by rule","code":"INVALID_OPTION"}]}]}`))
+	fields := fieldsOf(1, 1)
+	delete(fields, "email")
 	_, err := b.Push(t.Context(), record(1, 1, fields))
 	e := connectors.Classify(err)
 	if e == nil || e.Kind != connectors.Rejected || e.Uncertain || !containsAll(err.Error()+e.Hint, []string{"1 errors", "closed by rule", "options"}) {
@@ -146,8 +146,10 @@ func TestValidate(t *testing.T) {
 		"url":            {func(s *hubspot.Settings) { s.URL = "api.hubapi.com" }, []string{"url"}},
 		"url with query": {func(s *hubspot.Settings) { s.URL = "https://api.hubapi.com/?a=b" }, []string{"url"}},
 		"ticket":         {func(s *hubspot.Settings) { s.Ticket = &hubspot.Ticket{Property: "No"} }, []string{"ticket.pipeline", "ticket.stage", "ticket.property"}},
-		"catch all":      {func(s *hubspot.Settings) { s.WithoutEmail = "catch_all" }, []string{"catch_all_email"}},
-		"not used":       {func(s *hubspot.Settings) { s.CatchAllEmail = "a@b.example" }, []string{"catch_all_email"}},
+		"bare":           {nil, nil},
+		"catch all":      {func(s *hubspot.Settings) { s.CatchAllEmail = "" }, []string{"catch_all_email"}},
+		"skip":           {withSkip, nil},
+		"not used":       {func(s *hubspot.Settings) { s.WithoutEmail, s.CatchAllEmail = "skip", "a@example.com" }, []string{"catch_all_email"}},
 		"no address":     {func(s *hubspot.Settings) { s.WithoutEmail, s.CatchAllEmail = "catch_all", "chats" }, []string{"catch_all_email"}},
 		"unknown words": {func(s *hubspot.Settings) {
 			s.WithoutEmail, s.ContactUpdate, s.TimeZone = "drop", "merge", "Prague"

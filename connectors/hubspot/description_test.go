@@ -113,7 +113,7 @@ func TestDescriptions(t *testing.T) {
 	}
 	for path := range fixtures() {
 		a := account()
-		b := open(t, a, settings(both(withCatchAll, withTicket)))
+		b := open(t, a, settings(withTicket))
 		b.mustPush(t, record(1, 1, mapped(t, path)))
 		if err := b.Connector.(connectors.Checker).Check(t.Context()); err != nil {
 			t.Error(err)

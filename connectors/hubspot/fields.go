@@ -40,6 +40,7 @@ type content struct {
 	contact map[string]string
 	ticket  map[string]string
 	notes   []map[string]string // properties, one map per part
+	skipped string              // why nothing is sent; "": it is sent
 }
 
 // read reads a record. An error is Rejected.
@@ -53,8 +54,8 @@ func (t *target) read(rec connectors.Record) (content, error) {
 		in.email, in.shared, in.contact = s.CatchAllEmail, true, nil
 	}
 	if in.email == "" && !known && s.Ticket == nil {
-		return in, rejected(errors.New("the conversation has no e-mail address, so there is no contact to put the note on"),
-			"set without_email: catch_all or ticket on the target, or send it only conversations with one: when: visitor.email != \"\"")
+		in.skipped = "no e-mail address"
+		return in, nil
 	}
 	at, ok := rec.Fields["timestamp"].(time.Time)
 	if !ok {

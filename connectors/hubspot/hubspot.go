@@ -70,6 +70,7 @@ const (
 	partTicketContact = "ticket_contact"
 	partNoteContact   = "note_contact"
 	partNoteTicket    = "note_ticket"
+	partSkipped       = "skipped" // why nothing was sent
 	partDone          = "done_"
 )
 
@@ -84,6 +85,7 @@ type push struct {
 
 // Push upserts the contact and the ticket, ties them to each other, and writes the notes. What is known to be done is
 // not done again; whether a note was made by an attempt without an answer is looked up at the contact and the ticket.
+// What has nothing to stand on by the settings is skipped: that is a success, and the receipt says so.
 func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
 	in, err := t.read(rec)
 	if err != nil {
@@ -93,6 +95,12 @@ func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Re
 	if p.parts == nil {
 		p.parts = map[string]string{}
 	}
+	if in.skipped != "" {
+		t.log.InfoContext(ctx, "the conversation is skipped", "object", rec.Object, "reason", in.skipped)
+		p.parts[partSkipped] = in.skipped
+		return p.receipt(), nil
+	}
+	delete(p.parts, partSkipped)
 	steps := []func(context.Context) error{p.contact, p.ticket, p.tieTicket, p.findNotes, p.writeNotes, p.tieNotes, p.dropNotes}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {

@@ -34,8 +34,10 @@ func settings(change func(*hubspot.Settings)) *hubspot.Settings {
 func withTicket(s *hubspot.Settings) { s.Ticket = &hubspot.Ticket{Pipeline: "0", Stage: "1"} }
 
 func withCatchAll(s *hubspot.Settings) {
-	s.WithoutEmail, s.CatchAllEmail = "catch_all", "chats@acme.example"
+	s.WithoutEmail, s.CatchAllEmail = "catch_all", "chats@example.com"
 }
+
+func withSkip(s *hubspot.Settings) { s.WithoutEmail = "skip" }
 
 func both(changes ...func(*hubspot.Settings)) func(*hubspot.Settings) {
 	return func(s *hubspot.Settings) {
@@ -86,7 +88,7 @@ func TestSuite(t *testing.T) {
 			delete(fields, "email")
 			return fields
 		}},
-		"ticket alone": {settings: withTicket, record: func(n, revision int) map[string]any {
+		"ticket alone": {settings: both(withTicket, withSkip), record: func(n, revision int) map[string]any {
 			fields := fieldsOf(n, revision)
 			delete(fields, "email")
 			return fields
@@ -339,18 +341,35 @@ func TestWithoutEmail(t *testing.T) {
 		delete(fields, "email")
 		return fields
 	}
-	t.Run("skip without ticket is dead with a hint", func(t *testing.T) {
+	t.Run("unless said otherwise one contact is for all", func(t *testing.T) {
 		t.Parallel()
 		b := open(t, account(), settings(nil))
-		_, err := b.Push(t.Context(), record(1, 1, nobody(1)))
-		e := connectors.Classify(err)
-		if e == nil || e.Kind != connectors.Rejected || !strings.Contains(e.Hint, "without_email: catch_all") || len(b.account.Requests()) > 0 {
-			t.Errorf("error %v, hint %q after %d requests", err, e.Hint, len(b.account.Requests()))
+		receipt := b.mustPush(t, record(1, 1, nobody(1)))
+		want(t, "contact", map[string]string{"email": "live-chat@example.com"}, b.account.Objects("contacts")[0].Properties)
+		want(t, "tie", []string{receipt.Parts["contact"]}, b.account.Tied("notes", receipt.ID, "contacts"))
+	})
+	t.Run("skip without ticket sends nothing", func(t *testing.T) {
+		t.Parallel()
+		b := open(t, account(), settings(withSkip))
+		receipt := b.mustPush(t, record(1, 1, nobody(1)))
+		want(t, "receipt", connectors.Receipt{Parts: map[string]string{"skipped": "no e-mail address"}}, receipt)
+		want(t, "requests", 0, len(b.account.Requests()))
+		if !strings.Contains(b.logs.String(), `level=INFO msg="the conversation is skipped" object=afterchat:0001:crm reason="no e-mail address"`) {
+			t.Errorf("logged %q", b.logs)
 		}
+		// The visitor left an address in a later revision, and none in the one after it.
+		next := record(1, 2, fieldsOf(1, 2))
+		next.Prior = receipt
+		receipt = b.mustPush(t, next)
+		want(t, "parts", map[string]string{"contact": "101", "note_1": "102", "note_contact": "101"}, receipt.Parts)
+		next = record(1, 3, nobody(3))
+		next.Prior = receipt
+		want(t, "receipt", receipt, b.mustPush(t, next))
+		want(t, "updates of the note", 1, b.account.Objects("notes")[0].Updates)
 	})
 	t.Run("skip with ticket", func(t *testing.T) {
 		t.Parallel()
-		b := open(t, account(), settings(withTicket))
+		b := open(t, account(), settings(both(withTicket, withSkip)))
 		receipt := b.mustPush(t, record(1, 1, nobody(1)))
 		want(t, "requests", []string{"tickets upsert", "notes create"}, b.steps(0))
 		want(t, "tie", []string{receipt.ID}, b.account.Tied("notes", receipt.Parts["note_1"], "tickets"))
@@ -366,7 +385,7 @@ func TestWithoutEmail(t *testing.T) {
 		b := open(t, account(), settings(withCatchAll))
 		receipt := b.mustPush(t, record(1, 1, nobody(1)))
 		b.mustPush(t, record(2, 1, nobody(1)))
-		want(t, "the visitor is not written into it", map[string]string{"email": "chats@acme.example"}, b.account.Objects("contacts")[0].Properties)
+		want(t, "the visitor is not written into it", map[string]string{"email": "chats@example.com"}, b.account.Objects("contacts")[0].Properties)
 		want(t, "notes", 2, len(b.account.Tied("contacts", receipt.Parts["contact"], "notes")))
 		// A revision without address stays with the contact it had, one with an address gets its own.
 		next := record(1, 2, fieldsOf(1, 2))

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterchat/afterchat/connectors/hubspot"
 	"github.com/afterchat/afterchat/connectors/hubspot/hubspottest"
 	"github.com/afterchat/afterchat/internal/gateway"
 	"github.com/afterchat/afterchat/internal/source"
@@ -22,7 +23,7 @@ sources:
   shop: {type: smartsupp, path: /in/shop, secret: '${env.SHOP}'}
   desk: {type: proprofs, path: /in/desk, secret: '${env.DESK}', time_zone: Europe/Prague}
 targets:
-  crm: {type: hubspot, token: '${env.TOKEN}', without_email: catch_all, catch_all_email: chats@acme.example}
+  crm: {type: hubspot, token: '${env.TOKEN}'}
 `
 
 // mapped decodes a hook and renders it by the default mapping.
@@ -73,9 +74,9 @@ func mapped(t *testing.T, path string) map[string]any {
 // deliver pushes a hook into an account, with a ticket if wanted.
 func deliver(t *testing.T, a *hubspottest.Account, path string, ticket bool) {
 	t.Helper()
-	change := withCatchAll
+	var change func(*hubspot.Settings)
 	if ticket {
-		change = both(withCatchAll, withTicket)
+		change = withTicket
 	}
 	receipt := open(t, a, settings(change)).mustPush(t, record(1, 1, mapped(t, path)))
 	if receipt.ID == "" || receipt.URL == "" || receipt.Parts["contact"] == "" {
@@ -135,7 +136,7 @@ func fixtures() map[string]string {
 	}
 }
 
-// TestFixtures: ten lines of configuration make a contact and a note of either.
+// TestFixtures: a bare target makes a contact and a note of either, though neither visitor left an address.
 func TestFixtures(t *testing.T) {
 	t.Parallel()
 	for path, said := range fixtures() {

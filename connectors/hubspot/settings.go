@@ -29,6 +29,11 @@ const (
 	overwrite = "overwrite"
 )
 
+// defaultCatchAll is nobody's address: example.com is set aside (RFC 2606) and takes no mail. A domain below .invalid
+// would say so better, but HubSpot takes only addresses below a top-level domain that exists.
+// https://legacydocs.hubspot.com/docs/faq/how-does-hubspot-validate-email-addresses
+const defaultCatchAll = "live-chat@example.com"
+
 // defaultProperty is the unique property of tickets that holds the conversation.
 const defaultProperty = "afterchat_conversation_id"
 
@@ -37,8 +42,8 @@ type Settings struct {
 	Token         secret.String `yaml:"token" doc:"service key, or access token of a private app" required:"true" example:"${env.HUBSPOT_TOKEN}"`
 	URL           string        `yaml:"url" doc:"base address of the API, for a proxy or a test" example:"https://api.hubapi.com"`
 	Ticket        *Ticket       `yaml:"ticket" doc:"makes a ticket for each conversation, too; without it there is a contact and a note"`
-	WithoutEmail  string        `yaml:"without_email" doc:"what happens without an e-mail address: skip makes no contact, so the note needs a ticket; catch_all uses one contact for all" enum:"skip,catch_all"`
-	CatchAllEmail string        `yaml:"catch_all_email" doc:"e-mail address of the contact that catch_all uses; it is made when it is missing" example:"chats@acme.example"`
+	WithoutEmail  string        `yaml:"without_email" doc:"what happens without an e-mail address: catch_all uses one contact for all; skip makes no contact, so that without ticket nothing is sent" enum:"catch_all,skip"`
+	CatchAllEmail string        `yaml:"catch_all_email" doc:"e-mail address of the contact that catch_all uses; it is made when it is missing, and HubSpot wants its domain to end in one that exists" example:"chats@example.com"`
 	ContactUpdate string        `yaml:"contact_update" doc:"what happens to a contact that is there already: fill writes only properties that are empty, overwrite writes all that are mapped" enum:"fill,overwrite"`
 	TimeZone      string        `yaml:"time_zone" doc:"time zone of the HubSpot account, where its daily limit of requests ends at midnight; without it a used-up limit is tried again every hour" example:"Europe/Prague"`
 }
@@ -51,7 +56,9 @@ type Ticket struct {
 }
 
 func defaults() Settings {
-	return Settings{URL: "https://api.hubapi.com", WithoutEmail: skip, ContactUpdate: fill}
+	return Settings{
+		URL: "https://api.hubapi.com", WithoutEmail: catchAll, CatchAllEmail: defaultCatchAll, ContactUpdate: fill,
+	}
 }
 
 // property is the unique property's name.
@@ -92,8 +99,8 @@ func (s Settings) Validate() error {
 }
 
 func (s Settings) validateContact(report func(key, problem, hint string)) {
-	if !slices.Contains([]string{skip, catchAll}, s.WithoutEmail) {
-		report("without_email", "must be skip or catch_all", "")
+	if !slices.Contains([]string{catchAll, skip}, s.WithoutEmail) {
+		report("without_email", "must be catch_all or skip", "")
 	}
 	if !slices.Contains([]string{fill, overwrite}, s.ContactUpdate) {
 		report("contact_update", "must be fill or overwrite", "")
@@ -101,9 +108,9 @@ func (s Settings) validateContact(report func(key, problem, hint string)) {
 	parsed, err := mail.ParseAddress(s.CatchAllEmail)
 	switch {
 	case s.WithoutEmail == catchAll && s.CatchAllEmail == "":
-		report("catch_all_email", "is missing", "without_email: catch_all needs the address of the contact")
-	case s.WithoutEmail == skip && s.CatchAllEmail != "":
-		report("catch_all_email", "is not used", "add without_email: catch_all, or remove it")
+		report("catch_all_email", "is missing", "leave it out for "+defaultCatchAll+", or write the address of a contact")
+	case s.WithoutEmail == skip && s.CatchAllEmail != "" && s.CatchAllEmail != defaultCatchAll:
+		report("catch_all_email", "is not used", "remove it, or remove without_email: skip")
 	case s.CatchAllEmail != "" && (err != nil || parsed.Address != s.CatchAllEmail):
 		report("catch_all_email", "is no e-mail address", "")
 	}

@@ -253,7 +253,7 @@ func (a *Account) refuse(kind string, properties map[string]string) *refusal {
 			return &refusal{status: http.StatusBadRequest, category: "VALIDATION_ERROR", message: name + " is longer than 65536 characters"}
 		}
 	}
-	if email, ok := properties["email"]; ok && !strings.Contains(email, "@") {
+	if email, ok := properties["email"]; ok && (!strings.Contains(email, "@") || reserved(email)) {
 		return &refusal{
 			status: http.StatusBadRequest, category: "VALIDATION_ERROR", message: "Property values were not valid",
 			details: []map[string]any{{"message": "Email address " + email + " is invalid", "code": "INVALID_EMAIL", "in": "email"}},
@@ -265,6 +265,12 @@ func (a *Account) refuse(kind string, properties map[string]string) *refusal {
 		}
 	}
 	return nil
+}
+
+// reserved tells whether an address ends in a top-level domain that is none (RFC 2606), which HubSpot does not take.
+func reserved(email string) bool {
+	top := email[strings.LastIndex(email, ".")+1:]
+	return slices.Contains([]string{"example", "invalid", "localhost", "test"}, strings.ToLower(top))
 }
 
 // refusal is an error answer.
