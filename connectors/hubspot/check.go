@@ -18,7 +18,7 @@ import (
 func (t *target) Check(ctx context.Context) error {
 	steps := []func(context.Context) error{t.canRead("contacts"), t.canRead("notes"), t.canWrite("contacts")}
 	if t.settings.Ticket != nil {
-		steps = append(steps, t.canRead("tickets"), t.canWrite("tickets"), t.hasStage, t.hasProperty)
+		steps = append(steps, t.canRead("tickets"), t.canWrite("tickets"), t.hasSettingsStage, t.hasProperty)
 	}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
@@ -53,8 +53,15 @@ func (t *target) canWrite(kind string) func(context.Context) error {
 	}
 }
 
-// hasStage looks for the pipeline and the stage, and lists what there is if they are not among it.
-func (t *target) hasStage(ctx context.Context) error {
+// hasSettingsStage looks for the pipeline and the stage of the settings.
+func (t *target) hasSettingsStage(ctx context.Context) error {
+	s := t.settings.Ticket
+	return t.hasStage(ctx, "ticket.pipeline", s.Pipeline, "ticket.stage", s.Stage)
+}
+
+// hasStage reads the ticket pipelines and tells whether one has the stage, and lists what there is if not. The names
+// are what the operator wrote the two under.
+func (t *target) hasStage(ctx context.Context, pipelineName, pipeline, stageName, stage string) error {
 	c := call{method: http.MethodGet, path: "/crm/pipelines/" + version + "/tickets"}
 	type named struct {
 		ID    identifier
@@ -76,20 +83,20 @@ func (t *target) hasStage(ctx context.Context) error {
 	var pipelines []string
 	for _, p := range out.Results {
 		pipelines = append(pipelines, fmt.Sprintf("%s (%s)", p.ID, t.plain(p.Label, 80)))
-		if string(p.ID) != t.settings.Ticket.Pipeline {
+		if string(p.ID) != pipeline {
 			continue
 		}
 		var stages []string
 		for _, s := range p.Stages {
-			if string(s.ID) == t.settings.Ticket.Stage {
+			if string(s.ID) == stage {
 				return nil
 			}
 			stages = append(stages, fmt.Sprintf("%s (%s)", s.ID, t.plain(s.Label, 80)))
 		}
-		return denied(fmt.Errorf("ticket.stage: the pipeline %s has no stage %q", p.ID, t.settings.Ticket.Stage),
+		return denied(fmt.Errorf("%s: the pipeline %s has no stage %q", stageName, p.ID, stage),
 			"its stages are "+strings.Join(stages, ", "))
 	}
-	return denied(fmt.Errorf("ticket.pipeline: there is no ticket pipeline %q", t.settings.Ticket.Pipeline),
+	return denied(fmt.Errorf("%s: there is no ticket pipeline %q", pipelineName, pipeline),
 		"there are "+strings.Join(pipelines, ", "))
 }
 

@@ -226,6 +226,55 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestCheckFields goes through what a mapping may name.
+func TestCheckFields(t *testing.T) {
+	t.Parallel()
+	ticket := func(pairs map[string]any) map[string]any { return map[string]any{"ticket": pairs} }
+	tests := []struct {
+		name   string
+		change func(*hubspot.Settings)
+		set    func(*hubspottest.Account)
+		fields map[string]any
+		kind   string // empty: passes
+		says   []string
+	}{
+		{name: "all there", change: withTicket, fields: fieldsOf(1, 1)},
+		{name: "nothing mapped", fields: map[string]any{"note": "x"}},
+		{name: "contact", fields: map[string]any{"contact": map[string]any{"firstname": "Ada", "favourite/color": "red", "tier": "gold"}}, kind: "denied", says: []string{"contact.favourite/color: contacts have no such property; contact.tier: contacts have", "internal names"}},
+		{name: "note", fields: map[string]any{"note_properties": map[string]any{"mood": "good"}}, kind: "denied", says: []string{"note_properties.mood: notes have no such property"}},
+		{name: "ticket", change: withTicket, fields: ticket(map[string]any{"topic": "x"}), kind: "denied", says: []string{"ticket.topic: tickets have no such property"}},
+		{name: "ticket without the setting", fields: ticket(map[string]any{"topic": "x", "hs_pipeline": "9"})},
+		{name: "computed", change: withTicket, fields: ticket(map[string]any{"createdate": "x"}), kind: "denied", says: []string{"ticket.createdate: HubSpot sets this property by itself"}},
+		{name: "pipeline and stage", change: withTicket, fields: ticket(map[string]any{"hs_pipeline": "0", "hs_pipeline_stage": "4"})},
+		{name: "other pipeline", change: withTicket, fields: ticket(map[string]any{"hs_pipeline": "Sales"}), kind: "denied", says: []string{`ticket.hs_pipeline: there is no ticket pipeline "Sales"`, "0 (Support Pipeline)"}},
+		{name: "other stage", change: withTicket, fields: ticket(map[string]any{"hs_pipeline_stage": "9"}), kind: "denied", says: []string{`ticket.hs_pipeline_stage: the pipeline 0 has no stage "9"`, "4 (Closed)"}},
+		{name: "several", change: withTicket, fields: ticket(map[string]any{"topic": "x", "hs_pipeline_stage": "9"}), kind: "denied", says: []string{"ticket.topic: ", `has no stage "9", its stages are 1 (New)`}},
+		{name: "throttled", fields: fieldsOf(1, 1), set: func(a *hubspottest.Account) { a.Break(2, hubspottest.Secondly) }, kind: "throttled"},
+		{name: "expired", change: withTicket, fields: ticket(map[string]any{"hs_pipeline": "0"}), set: func(a *hubspottest.Account) { a.Expire() }, kind: "denied", says: []string{"service key"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := account()
+			if tt.set != nil {
+				tt.set(a)
+			}
+			b := open(t, a, settings(tt.change))
+			err := b.Connector.(connectors.FieldChecker).CheckFields(t.Context(), tt.fields)
+			got, text := "", ""
+			if e := connectors.Classify(err); e != nil {
+				got, text = e.Kind.String(), err.Error()+"\n"+e.Hint
+			}
+			if got != tt.kind || !containsAll(text, tt.says) {
+				t.Errorf("%s: %s, want %s and %q", got, text, tt.kind, tt.says)
+			}
+			for _, r := range a.Requests() {
+				want(t, "method of "+r.Path, http.MethodGet, r.Method)
+			}
+		})
+	}
+}
+
 func containsAll(text string, parts []string) bool {
 	return !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(text, part) })
 }

@@ -118,6 +118,9 @@ func TestDescriptions(t *testing.T) {
 		if err := b.Connector.(connectors.Checker).Check(t.Context()); err != nil {
 			t.Error(err)
 		}
+		if err := b.Connector.(connectors.FieldChecker).CheckFields(t.Context(), fieldsOf(1, 1)); err != nil {
+			t.Error(err)
+		}
 		inspect(b)
 	}
 	const objects = "/crm/objects/2026-09/{objectType}"

@@ -53,6 +53,7 @@ type Account struct {
 	indexed  map[string]bool     // ids that the search knows
 	unique   map[string]bool     // unique properties of tickets
 	known    map[string][]string // properties by kind
+	computed []string            // properties of every kind that HubSpot sets by itself
 	expired  bool
 	requests []Request
 	mistakes []string
@@ -73,7 +74,8 @@ func New() *Account {
 			"tickets":  {"subject", "content", "hs_pipeline", "hs_pipeline_stage", "hs_ticket_priority", "hubspot_owner_id", "afterchat_conversation_id"},
 			"notes":    {"hs_note_body", "hs_timestamp", "hubspot_owner_id", "hs_attachment_ids"},
 		},
-		stalled: make(chan struct{}, 64),
+		computed: []string{"createdate", "hs_object_id"},
+		stalled:  make(chan struct{}, 64),
 	}
 	a.mux = a.routes()
 	return a

@@ -32,7 +32,7 @@ func (a *Account) routes() *http.ServeMux {
 		"PUT " + root + "/{id}/associations/default/{to}/{toID}":        a.associate,
 		"POST /crm/associations/" + version + "/{kind}/{to}/batch/read": a.associations,
 		"GET /crm/pipelines/" + version + "/tickets":                    a.pipelines,
-		"GET /crm/properties/" + version + "/tickets/{name}":            a.property,
+		"GET /crm/properties/" + version + "/{kind}/{name}":             a.property,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			body, ok := a.accept(pattern, w, r)
@@ -188,11 +188,15 @@ func (a *Account) pipelines(w http.ResponseWriter, _ *http.Request, _ any) {
 
 func (a *Account) property(w http.ResponseWriter, r *http.Request, _ any) {
 	name := r.PathValue("name")
-	if !slices.Contains(a.known["tickets"], name) {
+	kind := r.PathValue("kind")
+	if !slices.Contains(a.known[kind], name) && !slices.Contains(a.computed, name) {
 		(&refusal{status: http.StatusNotFound, category: "OBJECT_NOT_FOUND", message: "Property does not exist"}).write(w)
 		return
 	}
-	reply(w, http.StatusOK, map[string]any{"name": name, "type": "string", "fieldType": "text", "hasUniqueValue": a.unique[name], "archived": false})
+	reply(w, http.StatusOK, map[string]any{
+		"name": name, "type": "string", "fieldType": "text", "hasUniqueValue": kind == "tickets" && a.unique[name], "archived": false,
+		"modificationMetadata": map[string]any{"archivable": true, "readOnlyDefinition": true, "readOnlyValue": slices.Contains(a.computed, name)},
+	})
 }
 
 // shown is an object as the API gives it, with the properties that were asked for.
