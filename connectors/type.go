@@ -90,7 +90,7 @@ type Env struct {
 	Folder    string            // folder of the configuration file, for relative paths
 	Version   string            // of afterchat, for a User-Agent
 	Timeout   time.Duration     // of one Push, for a connector that makes several requests; the ctx ends then too
-	Logger    *slog.Logger      // never nil
+	Logger    *slog.Logger      // never nil; each of its lines names the target
 	Transport http.RoundTripper // nil: the connector's own; tests put a fake vendor here
 }
 

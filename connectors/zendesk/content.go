@@ -48,6 +48,8 @@ const (
 	maxSummary   = 8 << 10  // bytes; it must leave room for the transcript in the same comment
 	maxBody      = 20 << 20 // bytes; an attachment may have 50 MB
 	maxTagLength = 80       // characters
+
+	fieldID = "[1-9][0-9]{0,18}" // keys of custom_fields, as a pattern
 )
 
 func fields(Settings) []connectors.Field {
@@ -76,7 +78,7 @@ func fields(Settings) []connectors.Field {
 		oneOf("status", "status of the ticket", "new", "open", "pending", "hold", "solved"),
 		oneOf("priority", "priority of the ticket", "low", "normal", "high", "urgent"),
 		oneOf("type", "type of the ticket", "question", "incident", "problem", "task"),
-		{Name: "custom_fields", Type: connectors.Map, Keys: "[1-9][0-9]{0,18}", Items: &connectors.Field{Name: "value", Type: connectors.Any, Doc: "value of the field"}, Doc: "values of custom fields by the field's id; a date is written YYYY-MM-DD"},
+		{Name: "custom_fields", Type: connectors.Map, Keys: fieldID, Items: &connectors.Field{Name: "value", Type: connectors.Any, Doc: "value of the field"}, Doc: "values of custom fields by the field's id; a date is written YYYY-MM-DD"},
 		whole("ticket_form_id", "form of a new ticket (Enterprise)"),
 		whole("brand_id", "brand of a new ticket (Enterprise)"),
 		whole("group_id", "group that the ticket is assigned to"),

@@ -4,6 +4,7 @@ package zendesk_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/config/secret"
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/connectors/connectortest"
@@ -87,6 +89,22 @@ func TestWrongCustomField(t *testing.T) {
 	_, err := open(t, a, settings()).Push(t.Context(), rec)
 	if e := connectors.Classify(err); e == nil || e.Kind != connectors.Rejected || len(a.Steps()) > 0 {
 		t.Errorf("a custom field without id: %v", err)
+	}
+}
+
+// TestWrongKey is found by check, before there is a conversation.
+func TestWrongKey(t *testing.T) {
+	t.Parallel()
+	text := fmt.Sprintf(configuration, "ticket", connectortest.Canary) + `routes:
+  - name: everything
+    to:
+      help:
+        custom_fields: {22001: '${rating}', Plan name: '${visitor.vars.plan}'}
+`
+	_, err := config.Parse("afterchat.yaml", []byte(text), known(), environment())
+	want := `"Plan name" cannot be a key of "custom_fields"`
+	if problems, ok := errors.AsType[config.Problems](err); !ok || len(problems) != 1 || !strings.Contains(err.Error(), want) {
+		t.Errorf("%v\nwant %s", err, want)
 	}
 }
 

@@ -46,7 +46,7 @@ func open(s Settings, env connectors.Env) *target {
 		log = slog.New(slog.DiscardHandler)
 	}
 	if s.OAuth == nil {
-		log.Warn("zendesk.legacy_token", "target", env.Target, "ends", "2027-04-30",
+		log.Warn("zendesk.legacy_token", "ends", "2027-04-30",
 			"hint", "Zendesk ends API tokens on 2027-04-30; make an OAuth client and set oauth: {client_id, client_secret}")
 	}
 	a := newAPI(s, env)

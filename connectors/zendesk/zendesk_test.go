@@ -492,12 +492,16 @@ func TestLegacyWarning(t *testing.T) {
 		want   bool
 	}{"token": {legacy, true}, "oauth": {func(*zendesk.Settings) {}, false}} {
 		var logs bytes.Buffer
-		_, err := zendesk.Type().Open(settings(tt.change), connectors.Env{Logger: slog.New(slog.NewTextHandler(&logs, nil)), Transport: http.DefaultTransport})
+		logger := slog.New(slog.NewTextHandler(&logs, nil)).With("target", "help") // as the gateway makes it
+		_, err := zendesk.Type().Open(settings(tt.change), connectors.Env{Target: "help", Logger: logger, Transport: http.DefaultTransport})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if got := strings.Contains(logs.String(), "2027-04-30"); got != tt.want {
 			t.Errorf("%s: logged %q", name, &logs)
+		}
+		if n := strings.Count(logs.String(), "target="); tt.want && n != 1 {
+			t.Errorf("%s: the target is named %d times: %q", name, n, &logs)
 		}
 	}
 }
