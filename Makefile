@@ -31,7 +31,8 @@ e2e: build request-tracker ## Run the tests that need the built binary, root or 
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
 
 .PHONY: chaos
-chaos: build ## Kill the gateway 1,000 times under load, or CYCLES times, and count what arrives
+chaos: build ## Print the fault matrices of the connectors; kill the gateway 1,000 times under load, or CYCLES times
+	go test -count=1 -v -run '^(TestFaults|TestKills|TestFaultMatrix|TestRandomFaults|TestKill)$$' ./connectors/zendesk ./connectors/hubspot
 	AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_CHAOS_CYCLES=$${CYCLES:-1000} go test -count=1 -timeout 3h ./cmd -run '^TestE2EKill$$' -v
 
 .PHONY: request-tracker
