@@ -163,6 +163,63 @@ func (p *Pipeline) checkRequired(t Target, implicit bool) []Problem {
 	return problems
 }
 
+// checkTables reports values of lookup tables that a field does not take: they would be absent there.
+func (p *Pipeline) checkTables(lookups map[string]map[string]any, implicit bool) []Problem {
+	var problems []Problem
+	for i, r := range p.routes {
+		for _, to := range r.to {
+			path := Path{"routes", i, "to", to.target}
+			if implicit {
+				path = Path{"targets", to.target}
+			}
+			for j := range to.fields.entries {
+				e := &to.fields.entries[j]
+				problems = append(problems, e.node.checkTables(lookups, path.at(e.name))...)
+			}
+		}
+	}
+	return problems
+}
+
+func (n *node) checkTables(lookups map[string]map[string]any, path Path) []Problem {
+	var problems []Problem
+	for i := range n.items {
+		problems = append(problems, n.items[i].checkTables(lookups, path.at(i))...)
+	}
+	for i := range n.entries {
+		problems = append(problems, n.entries[i].node.checkTables(lookups, path.at(n.entries[i].name))...)
+	}
+	if n.kind != template {
+		return problems
+	}
+	for _, table := range n.template.Tables() {
+		for _, key := range sortedKeys(lookups[table]) {
+			if why := unfit(lookups[table][key], n.field); why != "" {
+				problems = append(problems, Problem{
+					Path: path, Offset: -1, Text: fmt.Sprintf("lookup %q, key %q: %s", table, key, why),
+					Hint: "correct the value in the table",
+				})
+			}
+		}
+	}
+	return problems
+}
+
+// unfit says why a field would not take a value of a table, "" if it would, or if the value is absent anyhow.
+func unfit(value any, f connectors.Field) string {
+	if value == nil || value == "" {
+		return ""
+	}
+	fitting, ok := convert(value, f.Type)
+	if !ok {
+		return fmt.Sprintf("expected %s, but got %s", typeName(f), typeOf(value))
+	}
+	if text, isText := fitting.(string); isText && len(f.Values) > 0 && !slices.Contains(f.Values, text) {
+		return fmt.Sprintf("%s is none of %s", quoted(text), strings.Join(f.Values, ", "))
+	}
+	return ""
+}
+
 // notSure reports a node that stands for a required value and may be absent.
 func notSure(n *node, path Path) []Problem {
 	name := path[len(path)-1]

@@ -79,6 +79,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	for _, t := range targets {
 		problems = append(problems, p.checkRequired(t, implicit)...)
 	}
+	problems = append(problems, p.checkTables(d.Lookups, implicit)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Path.routeOf(), b.Path.routeOf()) })
 	if len(problems) > 0 {
 		return nil, problems

@@ -229,6 +229,7 @@ func buildLookup(c *checker, n *ast.CallNode, args []code) code {
 			return c.fail(n.Arguments[0], hint, "unknown lookup table %q%s", name, didYouMean(name, names))
 		}
 		out = tableShape(c.scope.Lookups[name])
+		out.tables = []string{name}
 	}
 	if s := args[1].shape; s.kind == List || s.kind == Map || args[1].null {
 		return c.fail(n.Arguments[1], "", "cannot look up a %s", args[1].word())

@@ -40,6 +40,7 @@ type shape struct {
 	elem   *shape   // List: its items; Map: its values
 	enum   []string // Text: the only values there are, of a field that is one of a few
 	texts  []string // Text: the only texts that it can be, where that is known; nil otherwise
+	tables []string // the lookup tables that it may be from
 	most   float64  // Integer, Number: the largest absolute value, where that is known; 0: as for any whole number
 	absent bool     // it may be absent
 	empty  bool     // Text, HTML: it may be ""
@@ -121,7 +122,7 @@ func (s shape) comparable(t shape) bool {
 
 // union is the shape of a value that is either s or t.
 func (s shape) union(t shape) shape {
-	out := shape{kind: Any, absent: s.absent || t.absent, empty: s.empty || t.empty}
+	out := shape{kind: Any, absent: s.absent || t.absent, empty: s.empty || t.empty, tables: slices.Concat(s.tables, t.tables)}
 	switch {
 	case s.kind == t.kind:
 		out.kind = s.kind

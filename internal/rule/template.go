@@ -79,6 +79,14 @@ func (t *Template) Texts() []string {
 	return nil
 }
 
+// Tables names the lookup tables whose values Render may yield as they are.
+func (t *Template) Tables() []string {
+	if p := t.alone(); p != nil {
+		return slices.Clone(p.shape.tables)
+	}
+	return nil
+}
+
 // MayBeAbsent is false if rendering surely yields a value, whatever the conversation holds.
 func (t *Template) MayBeAbsent() bool {
 	for _, p := range t.pieces {
