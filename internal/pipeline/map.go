@@ -81,7 +81,8 @@ func (p *Pipeline) Map(c *chat.Conversation, target string, routes []string) (Re
 		return Rendered{}, err
 	}
 	out := Rendered{Fields: make(map[string]any, len(plan.entries))}
-	r := renderer{chat: p.view(c, plan), out: &out}
+	seen := p.view(c, plan)
+	r := renderer{chat: seen, composed: compose(seen, slices.Concat(plan.redactions, p.intake)), out: &out}
 	for _, e := range plan.entries {
 		value, ok, err := r.node(e.node, e.name)
 		if err != nil {
@@ -188,8 +189,9 @@ func (p *Pipeline) view(c *chat.Conversation, of plan) *chat.Conversation {
 
 // renderer renders nodes for one conversation.
 type renderer struct {
-	chat *chat.Conversation
-	out  *Rendered
+	chat     *chat.Conversation
+	composed *chat.Conversation // for texts that are put together
+	out      *Rendered
 }
 
 // node returns a node's value, not ok if it is absent.
@@ -213,7 +215,11 @@ func (r *renderer) template(n *node, path string) (any, bool, error) {
 	if n.field.Type == connectors.HTML {
 		render = n.template.RenderHTML
 	}
-	value, err := render(r.chat)
+	seen := r.chat
+	if n.template.Composes() {
+		seen = r.composed
+	}
+	value, err := render(seen)
 	if err != nil {
 		return nil, false, &MappingError{Field: path, Err: err}
 	}

@@ -3,7 +3,8 @@
 //
 // Finders read everything that a person may have written or that came along as a variable. Two kinds of text are
 // special. Identity fields (the visitor's name, e-mail, phone, ip and user agent) lose cards and IBANs only, because a
-// help desk that does not know the requester is of no use: drop them to be rid of them. Ids, names from the
+// help desk that does not know the requester is of no use: drop them to be rid of them. A text that is put together of
+// several things sees a conversation in which name, e-mail, phone and ip are redacted, too: see compose. Ids, names from the
 // configuration and codes of the vendor are never changed, for deliveries are recognized by them.
 
 package pipeline
@@ -37,6 +38,7 @@ const (
 type redaction struct {
 	free, identity, phone []finder
 	replace               string
+	wanted                map[string]bool // names of the built-ins
 	drop                  []dropPath
 	problems              []Problem
 }
@@ -60,6 +62,28 @@ func redact(c *chat.Conversation, redactions []*redaction) *chat.Conversation {
 	})
 	clean.Normalize()
 	return clean
+}
+
+// compose returns a copy of c, which was redacted, as texts see it that are put together of several things: of the
+// visitor's name, e-mail, phone and ip nothing is left that the redactions find. An e-mail address, a telephone number
+// and an IP address go as a whole, in whatever form they came.
+func compose(c *chat.Conversation, redactions []*redaction) *chat.Conversation {
+	if len(redactions) == 0 {
+		return c
+	}
+	out := *c
+	v := &out.Person
+	for _, r := range redactions {
+		for name, field := range map[string]*string{"email": &v.Email, "phone": &v.Phone, "ip": &v.IP} {
+			if r.wanted[name] && *field != "" {
+				*field = r.replace
+			}
+		}
+	}
+	for _, field := range []*string{&v.Name, &v.Email, &v.Phone, &v.IP} {
+		*field = redactText(redactions, freeText, *field)
+	}
+	return &out
 }
 
 // AtIntake returns a copy of c as it may be stored: without what the redactions at intake name, all of them, in the
@@ -113,6 +137,7 @@ func newRedaction(d Redaction) (*redaction, []Problem) {
 		problems = append(problems, Problem{Path: Path{"at"}, Offset: -1, Text: text, Hint: hint})
 	}
 	wanted := map[string]bool{}
+	r.wanted = wanted
 	var own []finder
 	for i, f := range d.Find {
 		if f.Regex != "" {

@@ -54,9 +54,11 @@ func (c *checker) call(n *ast.CallNode) code {
 	}
 	params, result := parseSignature(f.Signature)
 	args := make([]code, len(n.Arguments))
+	before := c.composes
 	for i, a := range n.Arguments {
 		args[i] = c.visit(a)
 	}
+	c.composes = before || f.composes(args, c.composes)
 	if !c.checkCount(n, f, params) || !c.checkTypes(n, f, params, args) {
 		return wrong()
 	}
@@ -78,6 +80,19 @@ func (c *checker) call(n *ast.CallNode) code {
 		}
 		return do(r, values)
 	}}
+}
+
+// composes tells whether a call puts values together to a text that shows them; inside: whether its arguments do.
+func (f *function) composes(args []code, inside bool) bool {
+	switch f.Name {
+	case "sha256":
+		return false // the digest shows none of them
+	case "join", "replace":
+		return true
+	case "string":
+		return inside || len(args) > 0 && (args[0].shape.kind == List || args[0].shape.kind == Map || args[0].shape.isAny())
+	}
+	return inside
 }
 
 // result is the type of a call with these arguments.

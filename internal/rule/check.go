@@ -20,6 +20,8 @@ type checker struct {
 	loops []shape // items of the loops around the node
 	lets  []let   // variables in sight
 	slots int
+
+	composes bool // what was visited makes one text of several
 }
 
 type let struct {
@@ -40,7 +42,7 @@ func compile(src string, s Scope) (*program, ast.Node, []Problem) {
 		return nil, nil, c.sorted()
 	}
 	p := &program{code: c.visit(root)}
-	p.slots = c.slots
+	p.slots, p.composes = c.slots, c.composes
 	if len(c.problems) > 0 {
 		return nil, nil, c.sorted()
 	}

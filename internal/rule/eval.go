@@ -46,7 +46,8 @@ func (c code) eval(r *run) any {
 // program is a checked expression with the room that its variables need.
 type program struct {
 	code
-	slots int
+	slots    int
+	composes bool // it makes one text of several
 }
 
 // run is one evaluation.

@@ -286,6 +286,7 @@ func (c *checker) arithmetic(n *ast.BinaryNode, a, b code) code {
 		c.at(n.Location(), hint, "cannot use %s with %s and %s", n.Operator, a.word(), b.word())
 		return wrong()
 	}
+	c.composes = c.composes || out.isText() || out.isAny()
 	divisor, known := asNumber(b.literal)
 	if partial && (!known || divisor.f == 0) {
 		out.absent = true

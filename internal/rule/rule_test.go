@@ -235,3 +235,39 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+func TestComposes(t *testing.T) {
+	t.Parallel()
+	for src, want := range map[string]bool{
+		"":                 false,
+		"text":             false,
+		"${visitor.email}": false,
+		"${coalesce(visitor.name, visitor.email, \"x\")}":                  false,
+		"${rating <= 2 ? visitor.email : visitor.phone}":                   false,
+		"${lower(visitor.email)}":                                          false,
+		"${string(visitor.phone)}":                                         false,
+		"${len(messages) + 1}":                                             false,
+		"${sha256(visitor.email + brand)}":                                 false,
+		"${conversation}":                                                  false,
+		" ${visitor.email}":                                                true,
+		"${visitor.email}${visitor.ip}":                                    true,
+		"${\"to \" + visitor.email}":                                       true,
+		"${lower(\"to \" + visitor.email)}":                                true,
+		"${visitor.email + sha256(\"x\")}":                                 true,
+		"${visitor[\"email\"] + visitor[\"ip\"]}":                          true,
+		"${join([visitor.email], \"\")}":                                   true,
+		"${replace(\"X\", \"X\", visitor.email)}":                          true,
+		"${string(visitor)}":                                               true,
+		"${let m = visitor.email; upper(\"to \" + m)}":                     true,
+		"${any(messages, .text == visitor.email + \"!\") ? \"a\" : \"b\"}": true,
+	} {
+		compiled, problems := CompileTemplate(src, Scope{})
+		if len(problems) > 0 {
+			t.Errorf("%s: %v", src, problems)
+			continue
+		}
+		if got := compiled.Composes(); got != want {
+			t.Errorf("Composes of %q is %t, want %t", src, got, want)
+		}
+	}
+}

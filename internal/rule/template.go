@@ -87,6 +87,14 @@ func (t *Template) Tables() []string {
 	return nil
 }
 
+// Composes tells whether Render puts several things together to one text: it has text beside ${ }, or an expression that
+// uses +, join, replace, or string on a list or map. The digest of sha256 does not count. A name, a choice
+// between values, and one value in another form are false.
+func (t *Template) Composes() bool {
+	p := t.alone()
+	return p == nil && len(t.pieces) > 1 || p != nil && p.composes
+}
+
 // MayBeAbsent is false if rendering surely yields a value, whatever the conversation holds.
 func (t *Template) MayBeAbsent() bool {
 	for _, p := range t.pieces {
