@@ -32,7 +32,9 @@ type scenario struct {
 	fields   func(n, revision int) map[string]any
 	known    bool // the contact is there already, with a first name
 	later    bool // revision 2 is broken, not 1
+	lost     bool // the push before was taken and its receipt lost, so the one that is broken looks for all that it made
 	notes    int
+	alone    bool // every conversation has an account of its own, for the first one makes what all others share
 }
 
 func scenarios() []scenario {
@@ -53,9 +55,14 @@ func scenarios() []scenario {
 		{name: "known contact", fields: fieldsOf, known: true, notes: 1},
 		{name: "no upsert", fields: fieldsOf, refuse: true, notes: 1},
 		{name: "ticket", settings: withTicket, fields: fieldsOf, notes: 1},
-		{name: "catch-all, ticket, two notes", settings: both(withTicket, withCatchAll), fields: noEmail, notes: 2},
+		{name: "catch-all, ticket, two notes", settings: both(withTicket, withCatchAll), fields: noEmail, notes: 2, alone: true},
 		{name: "longer revision", settings: withTicket, fields: growing, later: true, notes: 2},
 		{name: "shorter revision", fields: shrinking, later: true, notes: 1},
+		{name: "receipt lost", fields: fieldsOf, lost: true, notes: 1},
+		{name: "receipt lost, no upsert", fields: fieldsOf, refuse: true, lost: true, notes: 1},
+		{name: "receipt lost, ticket", settings: withTicket, fields: fieldsOf, lost: true, notes: 1},
+		{name: "receipt lost, catch-all, two notes", fields: noEmail, lost: true, notes: 2},
+		{name: "receipt lost, longer revision", settings: withTicket, fields: growing, later: true, lost: true, notes: 2},
 	}
 }
 
@@ -124,15 +131,21 @@ func (d *desk) next(t *testing.T) connectors.Record {
 		d.account.Add("contacts", map[string]string{"email": fmt.Sprintf("ada%d@example.com", d.n), "firstname": "Augusta"})
 	}
 	rec := record(d.n, 1, d.fields(d.n, 1))
-	if !d.later {
+	if !d.later && !d.lost {
 		return rec
 	}
 	receipt, err := d.connector.Push(t.Context(), rec)
 	if err != nil {
-		t.Fatalf("%s: the first revision: %v", d.name, err)
+		t.Fatalf("%s: the push before: %v", d.name, err)
 	}
-	rec = record(d.n, 2, d.fields(d.n, 2))
-	rec.Prior = receipt
+	if d.later {
+		rec = record(d.n, 2, d.fields(d.n, 2))
+	}
+	if d.lost {
+		rec.Uncertain = true
+	} else {
+		rec.Prior = receipt
+	}
 	return rec
 }
 
@@ -218,38 +231,84 @@ func (d *desk) steps(t *testing.T) []string {
 	return out
 }
 
-const repeats = 10
+const (
+	repeats    = 10   // of each fault at each step
+	leastFault = 1000 // faults of the whole matrix, at least
+)
 
-// TestFaultMatrix prints fault × step → most attempts / objects, and fails on any duplicate.
+// TestFaultMatrix prints fault × step → faults that fired, most attempts, objects that were counted, and fails on any
+// duplicate.
 func TestFaultMatrix(t *testing.T) {
 	t.Parallel()
-	var injected atomic.Int64
-	t.Cleanup(func() { t.Logf("%d faults", injected.Load()) })
-	for _, s := range scenarios() {
+	var fired, done atomic.Int64
+	all := scenarios()
+	t.Cleanup(func() {
+		t.Logf("%d faults", fired.Load())
+		if done.Load() == int64(len(all)) && fired.Load() < leastFault {
+			t.Errorf("%d faults, want at least %d", fired.Load(), leastFault)
+		}
+	})
+	for _, s := range all {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
 			d := s.serve(t)
 			steps := d.steps(t)
+			if s.lost && (!slices.Contains(steps, "notes read") || !slices.ContainsFunc(steps, isLook)) {
+				t.Errorf("a push without the receipt looks for no notes: %v", steps)
+			}
 			table := [][]string{append([]string{s.name}, steps...)}
 			for _, f := range hubspottest.Faults() {
 				row := []string{f.String()}
 				for at := range steps {
-					d.fresh()
-					most := 0
-					for range repeats {
-						rec := d.next(t)
-						d.account.Break(at+1, f)
-						most = max(most, d.deliver(t, rec))
-						d.audit(t, fmt.Sprintf("%s at %s", f, steps[at]), d.n)
-						injected.Add(1)
-					}
-					sound(t, d.account)
-					row = append(row, fmt.Sprintf("%d× ≤%d attempts, 1 object", repeats, most))
+					c := d.cell(t, f, at, steps[at])
+					fired.Add(int64(c.fired))
+					row = append(row, fmt.Sprintf("%d× ≤%d attempts, %d objects", c.fired, c.attempts, c.objects))
 				}
 				table = append(table, row)
 			}
+			done.Add(1)
 			t.Log("\n" + columns(table))
 		})
+	}
+}
+
+// isLook tells whether a step lists the notes of a contact or a ticket.
+func isLook(step string) bool { return step == "contacts notes" || step == "tickets notes" }
+
+// cell is what came of one fault at one step.
+type cell struct{ fired, attempts, objects int }
+
+// cell breaks a step of several conversations in an account that was empty and counts there: the faults that fired,
+// and the conversations by the first of their notes.
+func (d *desk) cell(t *testing.T, f hubspottest.Fault, at int, step string) cell {
+	t.Helper()
+	d.fresh()
+	var out cell
+	for i := range repeats {
+		if d.alone && i > 0 {
+			out.count(d.account)
+			d.fresh()
+		}
+		rec := d.next(t)
+		d.account.Break(at+1, f)
+		out.attempts = max(out.attempts, d.deliver(t, rec))
+		d.audit(t, fmt.Sprintf("%s at %s", f, step), d.n)
+		sound(t, d.account)
+	}
+	out.count(d.account)
+	if out.fired != repeats || out.objects != repeats {
+		t.Errorf("%s at %s: %d faults and %d objects, want %d of each", f, step, out.fired, out.objects, repeats)
+	}
+	return out
+}
+
+// count adds what happened in an account and what is in it.
+func (c *cell) count(a *hubspottest.Account) {
+	c.fired += a.Fired()
+	for _, o := range a.Objects("notes") {
+		if strings.Contains(o.Properties["hs_note_body"], ":crm:1/") {
+			c.objects++
+		}
 	}
 }
 

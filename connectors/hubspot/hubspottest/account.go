@@ -59,6 +59,7 @@ type Account struct {
 	mistakes []string
 	hits     []time.Time
 	fault    fault
+	fired    int // faults so far
 	stalled  chan struct{}
 	mux      *http.ServeMux
 }

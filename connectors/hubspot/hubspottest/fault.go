@@ -63,6 +63,13 @@ func (a *Account) Break(at int, f Fault) {
 	a.fault = fault{kind: f, at: at}
 }
 
+// Fired returns how many requests were broken so far.
+func (a *Account) Fired() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fired
+}
+
 // Stalled gets a value whenever a slow request begins to wait.
 func (a *Account) Stalled() <-chan struct{} { return a.stalled }
 
@@ -76,6 +83,7 @@ func (a *Account) take() Fault {
 	if a.fault.at--; a.fault.at != 0 {
 		return None
 	}
+	a.fired++
 	return a.fault.kind
 }
 
