@@ -159,8 +159,9 @@ func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
 
 // dropQuarantine removes quarantined hooks that came before until.
 func (l *Ledger) dropQuarantine(until time.Time) func(context.Context) (bool, error) {
-	return func(ctx context.Context) (more bool, err error) {
-		err = l.write(ctx, func(t *tx) error {
+	return func(ctx context.Context) (bool, error) {
+		more := false
+		err := l.write(ctx, func(t *tx) error {
 			var ids []string
 			err := t.rows(`SELECT id FROM quarantine WHERE received_at <= ? ORDER BY received_at LIMIT ?`, []any{row.Micros(until), retainBatch}, func(rows *sql.Rows) error {
 				var id string
@@ -180,14 +181,18 @@ func (l *Ledger) dropQuarantine(until time.Time) func(context.Context) (bool, er
 			more = len(ids) == retainBatch
 			return nil
 		})
-		return more, err
+		if err != nil {
+			return false, err
+		}
+		return more, nil
 	}
 }
 
 // shrink gives free pages back to the file system; the file gets shorter at the next checkpoint.
 func (l *Ledger) shrink() func(context.Context) (bool, error) {
-	return func(ctx context.Context) (more bool, err error) {
-		err = l.write(ctx, func(t *tx) error {
+	return func(ctx context.Context) (bool, error) {
+		more := false
+		err := l.write(ctx, func(t *tx) error {
 			var free int64
 			if err := t.row(`SELECT freelist_count FROM pragma_freelist_count`, nil, &free); err != nil {
 				return err
@@ -197,6 +202,9 @@ func (l *Ledger) shrink() func(context.Context) (bool, error) {
 			}
 			return t.exec(fmt.Sprintf("PRAGMA incremental_vacuum(%d)", vacuumPages))
 		})
-		return more, err
+		if err != nil {
+			return false, err
+		}
+		return more, nil
 	}
 }

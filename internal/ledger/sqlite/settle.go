@@ -36,7 +36,10 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 		answer.State = r.State
 		return nil
 	})
-	return answer, err
+	if err != nil {
+		return ledger.Settled{}, err
+	}
+	return answer, nil
 }
 
 // log appends a line to the log of attempts. A lease has one.

@@ -39,7 +39,8 @@ func (op *operation) run(t *tx) (err error) {
 	return op.do(t)
 }
 
-// write has do executed and committed. When ctx ends first, its error comes back and do may still happen.
+// write has do executed and committed. When ctx ends first, its error comes back and do may still happen, even now: what
+// do writes to must not be read after an error.
 func (l *Ledger) write(ctx context.Context, do func(*tx) error) error {
 	op := &operation{ctx: ctx, do: do, done: make(chan struct{})}
 	if err := l.enqueue(ctx, op); err != nil {
