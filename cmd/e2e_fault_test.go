@@ -292,6 +292,14 @@ func TestE2EDescriptors(t *testing.T) {
 	binary(t)
 	folder, target := t.TempDir(), newSink(t)
 	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Connections that cannot be accepted are told at level debug.
+	if err := os.WriteFile(path, append(text, "log: {level: debug}\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	p := start(t, path, hooks, admin, startOptions{shell: `ulimit -n 48; exec "$0" "$@"`})
 	url := "http://" + hooks + "/in/shop/" + e2eSecret
 	var acknowledged sync.Map

@@ -112,7 +112,11 @@ func (g *Gateway) Run(ctx context.Context) error {
 	g.reload.open(seen)
 	work.Go(func() { g.watch(engineContext) })
 
-	work.Go(func() { stopUnlessClosed(stop, "hooks", hooks.Serve(listeners.hooks)) })
+	served := make(chan struct{}) // closed when no connection is accepted any more
+	work.Go(func() {
+		defer close(served)
+		stopUnlessClosed(stop, "hooks", hooks.Serve(listeners.hooks))
+	})
 	work.Go(func() { stopUnlessClosed(stop, "admin", admin.Serve(listeners.admin)) })
 	notifySystemd(g.Logger, "READY=1")
 	g.Logger.Info("started", "version", g.Version, "hooks", listeners.hooks.Addr().String(), "admin", listeners.admin.Addr().String(),
@@ -133,7 +137,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-running.Done():
 	}
-	g.drain(running, hooks, listeners.activated)
+	g.drain(running, hooks, served, listeners.activated)
 	stopEngine()
 	shutdown(running, admin)
 	if cause := context.Cause(running); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -144,7 +148,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 
 // drain stops taking hooks. A load balancer needs the drain delay to notice /readyz; with socket activation the kernel
 // keeps the queue for the next process, so there is nothing to wait for.
-func (g *Gateway) drain(ctx context.Context, hooks *http.Server, activated bool) {
+func (g *Gateway) drain(ctx context.Context, hooks *http.Server, served <-chan struct{}, activated bool) {
 	notifySystemd(g.Logger, "STOPPING=1")
 	g.draining.Store(true)
 	if delay := g.setup.Load().config.Server.DrainDelay; !activated && delay > 0 {
@@ -155,6 +159,8 @@ func (g *Gateway) drain(ctx context.Context, hooks *http.Server, activated bool)
 		}
 	}
 	shutdown(ctx, hooks)
+	<-served
+	shutdown(ctx, hooks) // a connection that was accepted while the first call looked is not known to it
 	g.Logger.Info("stopped taking hooks")
 }
 
