@@ -511,9 +511,7 @@ func TestE2ESocketActivation(t *testing.T) {
 	}
 	cancel()
 	<-done
-	// Known flaw: a connection that is accepted in the very moment of the stop is dropped now and then, one or two of 550
-	// hooks over 5 restarts. More than that is another mistake.
-	if n := refused.Load(); n > 5 {
+	if n := refused.Load(); n > 0 {
 		t.Errorf("%d of %d hooks were refused over 5 restarts", n, sent.Load())
 	}
 	n := assertDelivered(t, target, &acknowledged, 30*time.Second)

@@ -56,6 +56,8 @@ type Gateway struct {
 	tidy     chan struct{} // asks for retention now
 	local    bool          // the admin listener can be reached from this machine only
 	draining atomic.Bool
+
+	connections connections // for hooks
 }
 
 // errDraining is what /readyz says on shutdown.
@@ -100,6 +102,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	}
 	g.local = isLocal(listeners.admin.Addr())
 	hooks, admin := g.server(http.HandlerFunc(g.serveHook), g.boot.Server.ReadTimeout), g.server(g.console(), time.Minute)
+	hooks.ConnState = g.connections.note
 	// Everything below outlives ctx for the time of an orderly stop.
 	running, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
@@ -115,7 +118,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	served := make(chan struct{}) // closed when no connection is accepted any more
 	work.Go(func() {
 		defer close(served)
-		stopUnlessClosed(stop, "hooks", hooks.Serve(listeners.hooks))
+		if err := hooks.Serve(listeners.hooks); !g.draining.Load() {
+			stopUnlessClosed(stop, "hooks", err)
+		}
 	})
 	work.Go(func() { stopUnlessClosed(stop, "admin", admin.Serve(listeners.admin)) })
 	notifySystemd(g.Logger, "READY=1")
@@ -137,7 +142,9 @@ func (g *Gateway) Run(ctx context.Context) error {
 	case <-ctx.Done():
 	case <-running.Done():
 	}
-	g.drain(running, hooks, served, listeners.activated)
+	g.drain(running, listeners, served)
+	shutdown(running, hooks)
+	g.Logger.Info("stopped taking hooks")
 	stopEngine()
 	shutdown(running, admin)
 	if cause := context.Cause(running); cause != nil && !errors.Is(cause, context.Canceled) {
@@ -146,22 +153,22 @@ func (g *Gateway) Run(ctx context.Context) error {
 	return nil
 }
 
-// drain stops taking hooks. A load balancer needs the drain delay to notice /readyz; with socket activation the kernel
-// keeps the queue for the next process, so there is nothing to wait for.
-func (g *Gateway) drain(ctx context.Context, hooks *http.Server, served <-chan struct{}, activated bool) {
+// drain closes the listener for hooks and lets every connection that it has accepted come to its answer. A load balancer
+// needs the drain delay to notice /readyz; with socket activation the kernel keeps the queue for the next process, so
+// there is nothing to wait for.
+func (g *Gateway) drain(ctx context.Context, l *listeners, served <-chan struct{}) {
 	notifySystemd(g.Logger, "STOPPING=1")
 	g.draining.Store(true)
-	if delay := g.setup.Load().config.Server.DrainDelay; !activated && delay > 0 {
+	if delay := g.setup.Load().config.Server.DrainDelay; !l.activated && delay > 0 {
 		g.Logger.Info("draining", "delay", delay.String(), "hint", "another signal stops at once")
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
 	}
-	shutdown(ctx, hooks)
+	_ = l.hooks.Close()
 	<-served
-	shutdown(ctx, hooks) // a connection that was accepted while the first call looked is not known to it
-	g.Logger.Info("stopped taking hooks")
+	g.connections.wait(ctx)
 }
 
 func shutdown(ctx context.Context, server *http.Server) {
