@@ -23,6 +23,10 @@ var (
 	ErrNotFound = errors.New("not in the ledger")
 	// ErrNewer means that the ledger was written by a newer version of afterchat.
 	ErrNewer = errors.New("the ledger was written by a newer version")
+	// ErrCursor means that a page was asked for that no page before has named.
+	ErrCursor = errors.New("not a cursor of this list")
+	// ErrState means that a delivery is in a state in which this cannot be done to it.
+	ErrState = errors.New("not possible in this state")
 	// ErrClosed means that the ledger has been closed.
 	ErrClosed = errors.New("the ledger is closed")
 )
