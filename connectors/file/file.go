@@ -33,11 +33,11 @@ type Settings struct {
 func (s Settings) Validate() error {
 	var errs []error
 	if s.Path == "" {
-		errs = append(errs, &connectors.SettingError{Key: "path", Problem: "is missing", Hint: "such as outbox.jsonl"})
+		errs = append(errs, &connectors.SettingError{Key: "path", Problem: "is missing", Hint: "write a path such as outbox.jsonl"})
 	}
 	if s.Mode&0o600 != 0o600 {
 		errs = append(errs, &connectors.SettingError{
-			Key: "mode", Problem: "must let the owner read and write", Hint: "such as 0640 or 0600",
+			Key: "mode", Problem: "must let the owner read and write", Hint: "write 0640 or 0600",
 		})
 	}
 	return errors.Join(errs...)

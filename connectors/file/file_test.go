@@ -441,8 +441,8 @@ func TestValidate(t *testing.T) {
 		want     string
 	}{
 		{file.Settings{Path: "x", Mode: 0o640}, ""},
-		{file.Settings{Mode: 0o640}, "path: is missing; such as outbox.jsonl"},
-		{file.Settings{Path: "x", Mode: 0o440}, "mode: must let the owner read and write; such as 0640 or 0600"},
+		{file.Settings{Mode: 0o640}, "path: is missing; write a path such as outbox.jsonl"},
+		{file.Settings{Path: "x", Mode: 0o440}, "mode: must let the owner read and write; write 0640 or 0600"},
 	} {
 		got := ""
 		if err := file.Type().Validate(&tt.settings); err != nil {

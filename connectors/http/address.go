@@ -103,7 +103,7 @@ func addAll(values url.Values, name string, value any) {
 // must neither make a header nor kill a delivery; a name that is not allowed is the mapping's mistake.
 func (t *target) setHeaders(header http.Header, mapped map[string]any) error {
 	for _, name := range slices.Sorted(maps.Keys(mapped)) {
-		if problem := checkHeader(name, t.settings); problem != "" {
+		if problem, _ := checkHeader(name, t.settings); problem != "" {
 			return rejected(fmt.Errorf("header %q %s", name, problem), "correct headers in the mapping")
 		}
 		value := strings.TrimSpace(strings.Map(func(r rune) rune {

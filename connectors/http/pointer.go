@@ -16,11 +16,11 @@ type Pointer string
 func (p *Pointer) UnmarshalText(text []byte) error {
 	s := string(text)
 	if s != "" && s[0] != '/' {
-		return errors.New("a JSON pointer begins with a slash, such as /id")
+		return errors.New("a JSON pointer begins with a slash; write it as /id or /data/id")
 	}
 	rest := strings.NewReplacer("~0", "", "~1", "").Replace(s)
 	if strings.Contains(rest, "~") {
-		return errors.New("in a JSON pointer ~ is written ~0")
+		return errors.New("~ has a meaning in a JSON pointer; write ~0 for it, and ~1 for a slash in a name")
 	}
 	*p = Pointer(s)
 	return nil

@@ -115,8 +115,8 @@ func (s Settings) Validate() error {
 		report("url", problem, hint)
 	}
 	for name, value := range s.Headers {
-		if problem := checkHeader(name, s); problem != "" {
-			report("headers."+name, problem, "")
+		if problem, hint := checkHeader(name, s); problem != "" {
+			report("headers."+name, problem, hint)
 		} else if !httpguts.ValidHeaderFieldValue(value.Reveal()) {
 			report("headers."+name, "the value has a line break or another control character", "check the end of the secret's file")
 		}
@@ -126,17 +126,17 @@ func (s Settings) Validate() error {
 	}
 	for _, status := range s.Reject {
 		if slices.Contains(s.Success, status) {
-			report("reject", string(status)+" is also in success", "")
+			report("reject", string(status)+" is also in success", "leave it out here or there")
 		}
 	}
 	if s.Once == "key" {
 		if !httpguts.ValidHeaderFieldName(s.KeyHeader) || reserved(s.KeyHeader) {
-			report("key_header", fmt.Sprintf("%q cannot be sent as a header", s.KeyHeader), "Idempotency-Key is usual")
+			report("key_header", fmt.Sprintf("%q cannot be sent as a header", s.KeyHeader), "leave it out for Idempotency-Key, or write another name")
 		}
 	}
 	if s.Check != nil {
 		if _, err := segments(s.Check.Path, ""); err != nil {
-			report("check.path", err.Error(), "")
+			report("check.path", err.Error(), "write a path such as /health")
 		}
 	}
 	s.Auth.validate(report)
@@ -151,16 +151,16 @@ func (s Settings) Validate() error {
 // checkURL never quotes the address, which may be a secret.
 func checkURL(text string) (problem, hint string) {
 	if text == "" {
-		return "is missing", "the address of the API, such as https://api.example.com/v1/chats"
+		return "is missing", "write the address of the API, such as https://api.example.com/v1/chats"
 	}
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return "is no valid address", "such as https://api.example.com/v1/chats"
+		return "is no valid address", "write one such as https://api.example.com/v1/chats"
 	case u.Scheme != "https" && u.Scheme != "http":
-		return "must begin with https:// or http://", ""
+		return "must begin with https:// or http://", "write the whole address, such as https://api.example.com/v1/chats"
 	case u.Hostname() == "":
-		return "has no host", "such as https://api.example.com/v1/chats"
+		return "has no host", "write the whole address, such as https://api.example.com/v1/chats"
 	case u.User != nil:
 		return "holds a user name", "put it into auth: {basic: {user, password}}"
 	case u.Fragment != "":
@@ -169,18 +169,18 @@ func checkURL(text string) (problem, hint string) {
 	return "", ""
 }
 
-func checkHeader(name string, s Settings) string {
+func checkHeader(name string, s Settings) (problem, hint string) {
 	switch {
 	case !httpguts.ValidHeaderFieldName(name):
-		return "is no valid header name"
+		return "is no valid header name", "write letters, digits and hyphens, such as X-Api-Key"
 	case reserved(name):
-		return "is set by afterchat itself"
+		return "is set by afterchat itself", "leave it out"
 	case s.Once == "key" && strings.EqualFold(name, s.KeyHeader):
-		return "is the idempotency key, see key_header"
+		return "is the idempotency key", "leave it out, or name another header in key_header"
 	case s.Auth != nil && s.Auth.sets(name):
-		return "is set by auth"
+		return "is set by auth", "leave it out here or there"
 	}
-	return ""
+	return "", ""
 }
 
 // token is what the name of a header is made of: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2.
@@ -238,13 +238,13 @@ func (a *Auth) validate(report func(key, problem, hint string)) {
 		}
 	}
 	if given != 1 {
-		report("auth", "needs exactly one of bearer, basic and hmac", "a bearer token that is empty counts as missing")
+		report("auth", "needs exactly one of bearer, basic and hmac", "keep one of them; a bearer token that is empty counts as missing")
 	}
 	if !httpguts.ValidHeaderFieldValue(a.Bearer.Reveal()) {
 		report("auth.bearer", "has a line break or another control character", "check the end of the secret's file")
 	}
 	if a.Basic != nil && (a.Basic.User == "" || strings.Contains(a.Basic.User, ":")) {
-		report("auth.basic.user", "must not be empty or hold a colon", "")
+		report("auth.basic.user", "must not be empty or hold a colon", "write the user name; the password has a key of its own")
 	}
 	a.HMAC.validate(report)
 }
@@ -254,13 +254,13 @@ func (h *HMAC) validate(report func(key, problem, hint string)) {
 		return
 	}
 	if _, err := signingKey(h.Secret); err != nil {
-		report("auth.hmac.secret", err.Error(), "")
+		report("auth.hmac.secret", err.Error(), "use the secret as the receiver shows it, whsec_ at its start included")
 	}
 	if h.Header != "" && (!httpguts.ValidHeaderFieldName(h.Header) || reserved(h.Header)) {
-		report("auth.hmac.header", fmt.Sprintf("%q cannot be sent as a header", h.Header), "")
+		report("auth.hmac.header", fmt.Sprintf("%q cannot be sent as a header", h.Header), "write a name such as X-Signature")
 	}
 	if h.Header == "" && (h.Encoding != "" || h.Prefix != "") {
-		report("auth.hmac.header", "is missing", "encoding and prefix are for a plain signature in a header of its own")
+		report("auth.hmac.header", "is missing", "name the header of the plain signature, or leave out encoding and prefix")
 	}
 }
 

@@ -80,19 +80,19 @@ func (s Settings) Validate() error {
 	}
 	switch token := s.Token.Reveal(); {
 	case token == "":
-		report("token", "is missing", "a service key, in HubSpot under Settings, Integrations, Service keys")
+		report("token", "is missing", "make a service key, in HubSpot under Settings, Integrations, Service keys")
 	case !httpguts.ValidHeaderFieldValue(token) || strings.ContainsAny(token, " \t"):
 		report("token", "has a space, a line break or a control character", "check the end of the secret's file")
 	}
 	if u, err := url.Parse(s.URL); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") ||
 		u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		report("url", "is no base address", "such as https://api.hubapi.com; leave it out unless a proxy is in between")
+		report("url", "is no base address", "leave it out, or write the scheme and host of the proxy in between")
 	}
 	s.validateContact(report)
 	s.Ticket.validate(report)
 	if s.TimeZone != "" {
 		if _, err := time.LoadLocation(s.TimeZone); err != nil {
-			report("time_zone", "is not known", "a name such as Europe/Prague")
+			report("time_zone", "is not known", "write a name of the IANA database, such as Europe/Prague")
 		}
 	}
 	return errors.Join(wrong...)
@@ -100,10 +100,10 @@ func (s Settings) Validate() error {
 
 func (s Settings) validateContact(report func(key, problem, hint string)) {
 	if !slices.Contains([]string{catchAll, skip}, s.WithoutEmail) {
-		report("without_email", "must be catch_all or skip", "")
+		report("without_email", "must be catch_all or skip", "write one of them, or leave it out")
 	}
 	if !slices.Contains([]string{fill, overwrite}, s.ContactUpdate) {
-		report("contact_update", "must be fill or overwrite", "")
+		report("contact_update", "must be fill or overwrite", "write one of them, or leave it out")
 	}
 	parsed, err := mail.ParseAddress(s.CatchAllEmail)
 	switch {
@@ -112,7 +112,7 @@ func (s Settings) validateContact(report func(key, problem, hint string)) {
 	case s.WithoutEmail == skip && s.CatchAllEmail != "" && s.CatchAllEmail != defaultCatchAll:
 		report("catch_all_email", "is not used", "remove it, or remove without_email: skip")
 	case s.CatchAllEmail != "" && (err != nil || parsed.Address != s.CatchAllEmail):
-		report("catch_all_email", "is no e-mail address", "")
+		report("catch_all_email", "is no e-mail address", "write only the address, such as chats@example.com")
 	}
 }
 
@@ -121,12 +121,12 @@ func (t *Ticket) validate(report func(key, problem, hint string)) {
 		return
 	}
 	if t.Pipeline == "" {
-		report("ticket.pipeline", "is missing", "the id of a ticket pipeline; 0 is the one that every account has")
+		report("ticket.pipeline", "is missing", "write the id of a ticket pipeline; 0 is the one that every account has")
 	}
 	if t.Stage == "" {
-		report("ticket.stage", "is missing", "the id of a stage of that pipeline; in the pipeline 0 the stage 1 is for new tickets")
+		report("ticket.stage", "is missing", "write the id of a stage of that pipeline; in the pipeline 0 the stage 1 is for new tickets")
 	}
 	if !propertyName.MatchString(t.property()) {
-		report("ticket.property", "is no internal name of a property", "lower-case letters, digits and _, such as "+defaultProperty)
+		report("ticket.property", "is no internal name of a property", "use lower-case letters, digits and _, such as "+defaultProperty)
 	}
 }

@@ -64,21 +64,21 @@ func (s Settings) Validate() error {
 	s.validateCredentials(report)
 	for _, name := range sortedKeys(s.Agents) {
 		if s.Agents[name] <= 0 {
-			report("agents."+name, "is no user id", "a positive number, as in the address of the user's page")
+			report("agents."+name, "is no user id", "write the number in the address of the user's page")
 		}
 	}
 	if r := s.FallbackRequester; r != nil {
 		switch _, err := mail.ParseAddress(r.Email); {
 		case r.ID < 0:
-			report("fallback_requester.id", "is no user id", "a positive number, as in the address of the user's page")
+			report("fallback_requester.id", "is no user id", "write the number in the address of the user's page")
 		case (r.ID == 0) == (r.Email == ""):
-			report("fallback_requester", "needs an id or an email, and one of them only", "")
+			report("fallback_requester", "needs an id or an email, and one of them only", "write {id: 360001234567}, or {email: chat@acme.example, name: Chat visitor}")
 		case r.Email != "" && err != nil:
-			report("fallback_requester.email", fmt.Sprintf("%q is no e-mail address", r.Email), "")
+			report("fallback_requester.email", fmt.Sprintf("%q is no e-mail address", r.Email), "write only the address, such as chat@acme.example")
 		}
 	}
 	if s.Mode != modeTicket && s.Mode != modeImport {
-		report("mode", fmt.Sprintf("%q is no mode", s.Mode), "ticket or import")
+		report("mode", fmt.Sprintf("%q is no mode", s.Mode), "write ticket or import")
 	}
 	return errors.Join(wrong...)
 }
@@ -86,16 +86,16 @@ func (s Settings) Validate() error {
 func (s Settings) validateAddress(report func(key, problem, hint string)) {
 	switch {
 	case s.Subdomain == "" && s.URL == "":
-		report("subdomain", "is missing", "the account's name: acme for https://acme.zendesk.com")
+		report("subdomain", "is missing", "write the account's name: acme for https://acme.zendesk.com")
 	case s.Subdomain != "" && !subdomain.MatchString(s.Subdomain):
-		report("subdomain", fmt.Sprintf("%q is no subdomain", s.Subdomain), "only the account's name: acme for https://acme.zendesk.com")
+		report("subdomain", fmt.Sprintf("%q is no subdomain", s.Subdomain), "write only the account's name: acme for https://acme.zendesk.com")
 	}
 	if s.URL == "" {
 		return
 	}
 	u, err := url.Parse(s.URL)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		report("url", "is no base address", "scheme and host, such as https://acme.zendesk.com")
+		report("url", "is no base address", "write scheme and host, such as https://acme.zendesk.com")
 	}
 }
 
@@ -106,19 +106,19 @@ func (s Settings) validateCredentials(report func(key, problem, hint string)) {
 		report("oauth", "stands beside email and token", "keep oauth; API tokens end on 2027-04-30")
 	case s.OAuth != nil:
 		if s.OAuth.ClientID == "" {
-			report("oauth.client_id", "is missing", "the identifier of the OAuth client")
+			report("oauth.client_id", "is missing", "write the identifier of the OAuth client")
 		}
 		if s.OAuth.ClientSecret.IsZero() {
-			report("oauth.client_secret", "is missing", "the secret that is shown once when the OAuth client is made")
+			report("oauth.client_secret", "is missing", "use the secret that is shown once when the OAuth client is made")
 		}
 	case !legacy:
-		report("oauth", "is missing", "client_id and client_secret of an OAuth client")
+		report("oauth", "is missing", "write client_id and client_secret of an OAuth client")
 	case s.Email == "":
-		report("email", "is missing", "the user that the token belongs to")
+		report("email", "is missing", "write the address of the user that the token belongs to")
 	case s.Token.IsZero():
-		report("token", "is missing", "better: oauth with client_id and client_secret")
+		report("token", "is missing", "use oauth with client_id and client_secret; or, until 2027-04-30, the token that belongs to email")
 	case strings.HasSuffix(s.Email, "/token"):
-		report("email", "ends in /token", "only the address; /token is added")
+		report("email", "ends in /token", "write only the address; /token is added")
 	}
 }
 
