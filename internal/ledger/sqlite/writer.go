@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"time"
 
@@ -79,13 +80,16 @@ type writer struct {
 	replaced   time.Time // when the files were set aside last
 }
 
-// run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch.
+// run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch,
+// with what those have to say who are ready to run now. Without letting them, the first one to speak would have a commit
+// for himself whenever all processors are busy.
 func (w *writer) run() {
 	defer close(w.ledger.stopped)
 	defer w.close()
 	batch := make([]*operation, 0, w.ledger.options.BatchLimit)
 	for op := range w.ledger.queue {
 		batch = append(batch[:0], op)
+		runtime.Gosched()
 		for more := true; more && len(batch) < cap(batch); {
 			select {
 			case op, ok := <-w.ledger.queue:
