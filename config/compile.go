@@ -58,7 +58,7 @@ func (l *loader) compile() {
 			mapping, err := defaultMapping(t.Type, made.Fields)
 			if err != nil {
 				e, _ := l.root.value("targets").get(t.Name)
-				l.add(e.key.at, "", "%s", err)
+				l.add(e.key.at, "use another type; this one cannot work", "%s", err)
 			}
 			d.Defaults[t.Name] = mapping
 		}

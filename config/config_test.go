@@ -13,6 +13,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -54,7 +55,7 @@ type deskOAuth struct {
 func (s deskSettings) Validate() error {
 	var problems []error
 	if s.OAuth == nil && s.Token.IsZero() {
-		problems = append(problems, &connectors.SettingError{Key: "token", Problem: "give a token or oauth", Hint: "token: '${env.DESK_TOKEN}'"})
+		problems = append(problems, &connectors.SettingError{Key: "token", Problem: "give a token or oauth", Hint: "write token: '${env.DESK_TOKEN}'"})
 	}
 	if s.OAuth != nil && strings.Contains(s.OAuth.ClientID, " ") {
 		problems = append(problems, &connectors.SettingError{Key: "oauth.client_id", Problem: "has a space in it"})
@@ -207,7 +208,34 @@ func TestBadFilesAreExplained(t *testing.T) {
 				t.Fatal(err)
 			}
 			golden(t, strings.TrimSuffix(name, ".yaml")+".want", text.String())
+			for _, p := range problems {
+				if !hasRemedy(p) {
+					t.Errorf("nothing says what to do: %s", p)
+				}
+			}
 		})
+	}
+}
+
+// remedy is how a sentence begins that tells what to do, wherever it stands in a hint.
+var remedy = regexp.MustCompile(`(?:^|[;:,] (?:or |else |and )?)(?:add|begin|call|check|choose|close|compare|correct|define|did you mean|drop|end|give|` +
+	`indent|keep|leave|listen|lower|make|map|move|name|put|raise|remove|save|set|shorten|split|start|use|write)\b`)
+
+// hasRemedy tells whether a problem says what to do: the likely word in its text, or a hint with a verb in it.
+func hasRemedy(p config.Problem) bool {
+	return strings.Contains(p.Text, "did you mean") || remedy.MatchString(p.Hint)
+}
+
+// TestRemedies: what only tells more of what is wrong is no remedy.
+func TestRemedies(t *testing.T) {
+	t.Parallel()
+	for hint, want := range map[string]bool{
+		"": false, "there is none": false, "known: a, b": false, "the first is in line 8": false, "such as 0640": false,
+		"write 0640 or 0600": true, "if it is text, put quotes around it": true, "it is read; remove it": true,
+	} {
+		if got := hasRemedy(config.Problem{Hint: hint}); got != want {
+			t.Errorf("%q: %t, want %t", hint, got, want)
+		}
 	}
 }
 

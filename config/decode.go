@@ -4,7 +4,9 @@
 package config
 
 import (
+	"cmp"
 	"encoding"
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
@@ -77,7 +79,7 @@ func (d *decoder) structs(n *node, at span, name string, also []string, into ...
 		n = &node{kind: mappingKind, yaml: n.yaml, at: n.at}
 	}
 	if n.kind != mappingKind {
-		d.add(n.at, "", "%s must be a mapping, but this is %s", name, n.kind)
+		d.add(n.at, "write its keys below it: "+sampleKeys(also, into), "%s must be a mapping, but this is %s", name, n.kind)
 		return
 	}
 	known := slices.Clone(also)
@@ -115,11 +117,45 @@ func (d *decoder) structs(n *node, at span, name string, also []string, into ...
 	}
 }
 
+// missingHint says what to write for a key, with its example where it has one.
 func missingHint(f field) string {
-	if f.doc == "" {
-		return ""
+	key := f.key[strings.LastIndexByte(f.key, '.')+1:]
+	if f.example == "" {
+		return "write " + key + ": and " + cmp.Or(f.doc, "a value")
 	}
-	return f.key + ": " + f.doc
+	example := f.example
+	if strings.HasPrefix(example, "${") {
+		example = "'" + example + "'"
+	}
+	return fmt.Sprintf("write %s: %s (%s)", key, example, cmp.Or(f.doc, "an example"))
+}
+
+// remedied parts what a type's UnmarshalText says into what is wrong and, behind the last semicolon, what to do.
+func remedied(text string) (problem, remedy string) {
+	if i := strings.LastIndex(text, "; "); i >= 0 {
+		return text[:i], text[i+2:]
+	}
+	return text, ""
+}
+
+// sampleKeys lists some of the keys that a mapping may have, required ones first.
+func sampleKeys(also []string, into []reflect.Value) string {
+	var needed, others []string
+	for _, v := range into {
+		for _, f := range fieldsOf(v.Type()) {
+			if f.required {
+				needed = append(needed, f.key)
+			} else {
+				others = append(others, f.key)
+			}
+		}
+	}
+	const most = 5
+	keys := slices.Concat(also, needed, others)
+	if len(keys) > most {
+		keys = append(keys[:most:most], "…")
+	}
+	return strings.Join(keys, ", ")
 }
 
 // unknown reports a word that is none of the known ones.
@@ -176,7 +212,7 @@ func (d *decoder) slice(n *node, at span, f field, v reflect.Value) {
 		items = []*node{n}
 	case mappingKind:
 		if v.Type().Elem().Kind() != reflect.Struct {
-			d.add(n.at, "", "%s must be a list, but this is a mapping", f.key)
+			d.add(n.at, "write it as [one, two]", "%s must be a list, but this is a mapping", f.key)
 			return
 		}
 		items = []*node{n}
@@ -194,7 +230,7 @@ func (d *decoder) slice(n *node, at span, f field, v reflect.Value) {
 // mapOf fills a map with text keys.
 func (d *decoder) mapOf(n *node, f field, v reflect.Value) {
 	if n.kind != mappingKind {
-		d.add(n.at, "", "%s must be a mapping, but this is %s", f.key, n.kind)
+		d.add(n.at, "write key: value pairs below it", "%s must be a mapping, but this is %s", f.key, n.kind)
 		return
 	}
 	out := reflect.MakeMapWithSize(v.Type(), len(n.entries))
@@ -235,7 +271,8 @@ func (d *decoder) scalar(n *node, f field, v reflect.Value) {
 		if n.from != "" {
 			hint = strings.ReplaceAll(hint, text, n.from) // what a variable holds is not shown
 		}
-		d.add(n.at, "", "%s: %s", f.key, hint)
+		problem, remedy := remedied(hint)
+		d.add(n.at, cmp.Or(remedy, missingHint(f)), "%s: %s", f.key, problem)
 		return
 	}
 	d.least(n, f, v)
@@ -259,7 +296,7 @@ func (d *decoder) secret(n *node, f field, v reflect.Value) {
 // text returns a scalar's text with every ${ } replaced, false after a problem.
 func (d *decoder) text(n *node, key string) (string, bool) {
 	if n.kind != scalarKind {
-		d.add(n.at, "", "%s must be a single value, but this is %s", key, n.kind)
+		d.add(n.at, "write one value behind the colon, without brackets, braces or hyphens", "%s must be a single value, but this is %s", key, n.kind)
 		return "", false
 	}
 	if n.isNull() {
@@ -362,7 +399,7 @@ func (d *decoder) least(n *node, f field, v reflect.Value) {
 	}
 	low := reflect.New(v.Type()).Elem()
 	if hint := d.set(f.min, low); hint != "" {
-		d.add(n.at, "", "%s has the broken tag min:%q", f.key, f.min)
+		d.add(n.at, "remove the key; the program is wrong here", "%s has the broken tag min:%q", f.key, f.min)
 		return
 	}
 	below := false
@@ -373,6 +410,6 @@ func (d *decoder) least(n *node, f field, v reflect.Value) {
 		below = v.Float() < low.Float()
 	}
 	if below {
-		d.add(n.at, "the least is "+f.min, "%s: %q is too small", f.key, n.shown())
+		d.add(n.at, "write "+f.min+" or more", "%s: %q is too small", f.key, n.shown())
 	}
 }

@@ -55,7 +55,7 @@ func (l *loader) included(item *node, path string) ([]string, bool) {
 	}
 	switch {
 	case text == "":
-		l.add(item.at, "", "include is empty")
+		l.add(item.at, "name a file, or remove the entry", "include is empty")
 		return nil, false
 	case strings.ContainsAny(text, "*?["):
 		names, err := l.matching(full)
@@ -141,7 +141,7 @@ func (l *loader) include(name string, at span, open []string) {
 	}
 	if len(open) > maxIncludeDepth || len(l.taken) >= maxIncluded {
 		l.unread = true
-		l.add(at, "", "includes are at most %d deep, and %d files", maxIncludeDepth, maxIncluded)
+		l.add(at, "include these files from the first one", "includes are at most %d deep, and %d files", maxIncludeDepth, maxIncluded)
 		return
 	}
 	l.took(name, at)

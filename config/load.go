@@ -210,12 +210,12 @@ func (l *loader) version(root *node, needed bool) bool {
 	e, ok := root.get("version")
 	if !ok {
 		if needed {
-			l.add(root.at, fmt.Sprintf("version: %d", Version), "the file does not say which version of the format it has")
+			l.add(root.at, fmt.Sprintf("add version: %d in the first line", Version), "the file does not say which version of the format it has")
 		}
 		return true
 	}
 	if e.value.kind != scalarKind || e.value.text != fmt.Sprint(Version) {
-		l.add(e.value.at, "", "unsupported version %s; this afterchat reads version %d", e.value.shown(), Version)
+		l.add(e.value.at, fmt.Sprintf("write version: %d, or use a later afterchat", Version), "unsupported version %s; this afterchat reads version %d", e.value.shown(), Version)
 		return false
 	}
 	return true
@@ -229,7 +229,7 @@ func (l *loader) together() {
 			if ok {
 				at = e.key.at
 			}
-			l.add(at, "the smallest useful file is one source and one target", "no %s", need)
+			l.add(at, fmt.Sprintf("add %s: with one at least; afterchat init writes a file to start from", need), "no %s", need)
 		}
 	}
 	l.server()

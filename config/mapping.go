@@ -143,7 +143,7 @@ func defaultMapping(t connectors.Type, fields []connectors.Field) (pipeline.Mapp
 	if root != nil && root.kind == mappingKind {
 		out = r.mapping(root, func(key string) *connectors.Field { return fieldNamed(fields, key) })
 	} else if root != nil && !root.isNull() {
-		r.add(root.at, "", "a mapping is needed, but this is %s", root.kind)
+		r.add(root.at, "write field: value", "a mapping is needed, but this is %s", root.kind)
 	}
 	if len(r.found) > 0 {
 		return nil, r.list(masks{})

@@ -110,7 +110,7 @@ func (l *loader) to(n *node) []pipeline.RouteTarget {
 				continue
 			}
 			if slices.ContainsFunc(out, func(t pipeline.RouteTarget) bool { return t.Target == item.text }) {
-				l.add(item.at, "two tickets from one conversation are two targets", "target %q stands here twice", item.text)
+				l.add(item.at, "remove it here; two tickets from one conversation are two targets", "target %q stands here twice", item.text)
 				continue
 			}
 			out = append(out, pipeline.RouteTarget{Target: item.text})
@@ -183,7 +183,7 @@ func (l *loader) lookups(n *node, _ span) {
 func (l *loader) lookupValue(n *node) any {
 	switch {
 	case n.kind == mappingKind:
-		l.add(n.at, "", "a lookup gives a single value or a list, but this is a mapping")
+		l.add(n.at, "write one value, or make it a table of its own", "a lookup gives a single value or a list, but this is a mapping")
 		return nil
 	case n.kind == listKind:
 		out := make([]any, 0, len(n.items))

@@ -18,6 +18,9 @@ import (
 // leastSecret is how long the secret of a hook's path must be, in characters. 16 random hex digits are 64 bits.
 const leastSecret = 16
 
+// fileHint is for files that cannot be read.
+const fileHint = "check the path, which starts in the folder of this file, and the permissions"
+
 const secretHint = "make one with: openssl rand -hex 24"
 
 // namePattern is what sources and targets may be called: the names stand in paths, metrics and expressions.
@@ -87,7 +90,7 @@ func (l *loader) sourceType(e entry, s Source) {
 			continue
 		}
 		if _, has := e.value.get("time_zone"); t.NeedsTimeZone && !has {
-			l.add(e.key.at, "time_zone: Europe/Prague, or the zone that is set in the chat account",
+			l.add(e.key.at, "write time_zone: Europe/Prague, or the zone that is set in the chat account",
 				"source %q needs the key %q, because %s sends times without a zone", s.Name, "time_zone", t.Name)
 		}
 		return
@@ -149,7 +152,7 @@ func (l *loader) names(n *node, what string) {
 				continue
 			}
 			if other, clash := taken[old.text]; clash && other != e.key.text {
-				l.add(old.at, "an earlier name can belong to one entry only", "%q is a name of the %s %q", old.shown(), what, other)
+				l.add(old.at, "remove it here or there: an earlier name can belong to one entry only", "%q is a name of the %s %q", old.shown(), what, other)
 			}
 			taken[old.text] = e.key.text
 		}
@@ -232,7 +235,7 @@ func (l *loader) server() {
 	l.address(admin.valueOrNil("listen"), c.Admin.Listen)
 	l.networks(server.valueOrNil("trusted_proxies"), c.Server.TrustedProxies)
 	if n := admin.valueOrNil("listen"); n != nil && collide(c.Admin.Listen, c.Server.Listen) {
-		l.add(n.at, "hooks come from the internet, metrics and console must not be there", "admin and server listen on the same address")
+		l.add(n.at, "give admin an address of its own, such as 127.0.0.1:9080: hooks come from the internet, metrics must not be there", "admin and server listen on the same address")
 	}
 	if n := admin.valueOrNil("pprof"); n != nil && c.Admin.Pprof && !loopback(c.Admin.Listen) {
 		l.add(n.at, "listen on 127.0.0.1:9080, or leave pprof off", "pprof shows the memory of the process to everybody who reaches %s", c.Admin.Listen)
@@ -243,7 +246,7 @@ func (l *loader) server() {
 		if n == nil {
 			n = server.valueOrNil("max_body")
 		}
-		l.add(n.at, "", "max_in_flight (%s) is smaller than max_body (%s), so the largest hooks would never be taken",
+		l.add(n.at, "raise max_in_flight, or lower max_body", "max_in_flight (%s) is smaller than max_body (%s), so the largest hooks would never be taken",
 			c.Server.MaxInFlight, c.Server.MaxBody)
 	}
 }
@@ -267,17 +270,17 @@ func (l *loader) tls(n *node) {
 	}
 	certificate, err := l.env.ReadFile(files.CertFile)
 	if err != nil {
-		l.add(n.value("cert_file").at, "", "the certificate cannot be read: %s", cause(err))
+		l.add(n.value("cert_file").at, fileHint, "the certificate cannot be read: %s", cause(err))
 	}
 	key, keyErr := l.env.ReadFile(files.KeyFile)
 	if keyErr != nil {
-		l.add(n.value("key_file").at, "", "the key cannot be read: %s", cause(keyErr))
+		l.add(n.value("key_file").at, fileHint, "the key cannot be read: %s", cause(keyErr))
 	}
 	if err != nil || keyErr != nil {
 		return
 	}
 	if _, err := tls.X509KeyPair(certificate, key); err != nil {
-		l.add(n.value("cert_file").at, "both are PEM files, and the certificate comes first in its file", "certificate and key do not work together: %s", err)
+		l.add(n.value("cert_file").at, "write both as PEM, the certificate first in its file and the chain behind it", "certificate and key do not work together: %s", err)
 	}
 }
 

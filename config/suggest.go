@@ -27,13 +27,14 @@ func unknown(what, word string, known []string) (text, hint string) {
 		return text + fmt.Sprintf(", did you mean %q?", near), ""
 	}
 	if len(known) == 0 {
-		return text, "there are none"
+		return text, "define it first: there is none yet"
 	}
 	sorted := slices.Sorted(slices.Values(known))
-	if len(sorted) > 20 {
-		return text, ""
+	const most = 30
+	if len(sorted) > most {
+		sorted = append(sorted[:most:most], "…")
 	}
-	return text, "known: " + strings.Join(sorted, ", ")
+	return text, "use one of " + strings.Join(sorted, ", ")
 }
 
 // distance is the number of letters inserted, left out, replaced or swapped with their neighbor.

@@ -18,11 +18,11 @@ func (l *loader) parse() (root *yaml.Node) {
 	defer func() {
 		if r := recover(); r != nil {
 			root = nil
-			l.add(l.file.top(), "", "the YAML parser gave up on this file: %v", r)
+			l.add(l.file.top(), "leave out half of the file, check again, and so find the lines that it stumbles over", "the YAML parser gave up on this file: %v", r)
 		}
 	}()
 	if len(l.file.current()) > maxBytes {
-		l.add(l.file.top(), "", "the file is larger than %d MiB", maxBytes>>20)
+		l.add(l.file.top(), "split it into several files and name them below include:", "the file is larger than %d MiB", maxBytes>>20)
 		return nil
 	}
 	if at, ok := invalid(l.file.current()); ok {
@@ -84,7 +84,7 @@ const inKey = `^[ -]*(?:[^\s:'"]+|'[^']*'|"[^"]*"):\s+`
 var traps = []trap{
 	{
 		"", regexp.MustCompile(`^ *(\t)\s*[^\s#]`),
-		"a tab in front of text", "YAML indents with spaces only",
+		"a tab in front of text", "use spaces; YAML knows no tabs here",
 	},
 	{
 		"mapping values are not allowed", regexp.MustCompile(inKey + `([^'"|>#\s][^#]*\$\{[^}]*\?[^}]* : ?.*)`),
@@ -116,7 +116,7 @@ var traps = []trap{
 	},
 	{
 		"unexpected end of stream", regexp.MustCompile(`[:,{\[\-]\s*(['"].*)`),
-		"a quote is opened and not closed", "",
+		"a quote is opened and not closed", "write the same quote at the end of the text",
 	},
 }
 
@@ -126,7 +126,7 @@ var complaint = regexp.MustCompile(`^yaml: (?:line (\d+): )?(?s:(.*))$`)
 func (l *loader) syntax(err error) {
 	m := complaint.FindStringSubmatch(err.Error())
 	if m == nil {
-		l.add(l.file.top(), "", "%s", err)
+		l.add(l.file.top(), yamlHint, "%s", err)
 		return
 	}
 	line, _ := strconv.Atoi(m[1])
@@ -138,13 +138,13 @@ func (l *loader) syntax(err error) {
 		name, _, _ = strings.Cut(name, "'")
 		if at := strings.Index(l.file.current(), "*"+name); at >= 0 {
 			at += l.file.start()
-			l.add(span{at, at + 1 + len(name)}, "an anchor is defined with & before it is used with *", "unknown anchor %q", name)
+			l.add(span{at, at + 1 + len(name)}, "define the anchor with & further up, or put quotes around the text", "unknown anchor %q", name)
 			return
 		}
 	}
 	if at, ok := control(l.file.current()); ok && strings.Contains(text, "control character") {
 		at += l.file.start()
-		l.add(span{at, at + 1}, "", "a control character, which YAML does not allow")
+		l.add(span{at, at + 1}, "remove it, or write it as an escape in double quotes, such as \"\\x01\"", "a control character, which YAML does not allow")
 		return
 	}
 	for _, n := range []int{line, line + 1, line - 1} {
@@ -160,7 +160,22 @@ func (l *loader) syntax(err error) {
 	}
 	b := l.file.bounds(l.file.lines[min(max(line, 1), len(l.file.lines))-1])
 	from := b.from + spaces(l.file.text[b.from:b.to])
-	l.add(span{from, max(b.to, from+1)}, "", "YAML: %s", text)
+	l.add(span{from, max(b.to, from+1)}, hintFor(text), "YAML: %s", text)
+}
+
+const yamlHint = "check colons, quotes, brackets and indentation there and in the line above"
+
+// hintFor says what to do about words of the parser that no trap knows.
+func hintFor(said string) string {
+	switch {
+	case strings.Contains(said, "',' or ']'"):
+		return "close the list with ], or put a comma between its items"
+	case strings.Contains(said, "',' or '}'"):
+		return "close the braces with }, or put a comma between the keys"
+	case strings.Contains(said, "could not find expected ':'"):
+		return "write a colon and a space behind the key"
+	}
+	return yamlHint
 }
 
 // trapped looks for a usual mistake on a line.

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding"
 	"encoding/hex"
@@ -55,7 +56,7 @@ func (l *loader) target(e entry) Target {
 	t.Type, t.Settings = typ, typ.Settings()
 	before := len(l.found)
 	l.structs(e.value, e.key.at, what, []string{"type"}, options, reflect.ValueOf(t.Settings).Elem())
-	l.settingErrors(e, what, before, typ.Validate(t.Settings))
+	l.settingErrors(e, what, before, t.Settings, typ.Validate(t.Settings))
 	l.options(e, t)
 	t.Account = account(typ.Name(), t.Settings)
 	return t
@@ -69,7 +70,7 @@ func (l *loader) targetType(e entry, what string) (connectors.Type, bool) {
 	}
 	n := e.value.value("type")
 	if n == nil {
-		l.add(e.key.at, "known: "+strings.Join(slices.Sorted(slices.Values(names)), ", "), "%s needs the key %q", what, "type")
+		l.add(e.key.at, "write type: and one of "+strings.Join(slices.Sorted(slices.Values(names)), ", "), "%s needs the key %q", what, "type")
 		return connectors.Type{}, false
 	}
 	name, ok := l.text(n, "type")
@@ -98,20 +99,20 @@ func (l *loader) hideSettings(n *node) []string {
 
 // settingErrors shows what a type says about its settings at the lines of their keys. What was reported already, since
 // before, is not said again in other words.
-func (l *loader) settingErrors(e entry, what string, before int, err error) {
+func (l *loader) settingErrors(e entry, what string, before int, settings any, err error) {
 	if err == nil {
 		return
 	}
 	if many, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, one := range many.Unwrap() {
-			l.settingErrors(e, what, before, one)
+			l.settingErrors(e, what, before, settings, one)
 		}
 		return
 	}
 	wrong, ok := err.(*connectors.SettingError) //nolint:errorlint // a wrapped one has text around it that would be lost
 	if !ok {
 		if len(l.found) == before {
-			l.add(e.key.at, "", "%s: %s", what, err)
+			l.add(e.key.at, "correct its settings; afterchat connectors lists them", "%s: %s", what, err)
 		}
 		return
 	}
@@ -124,8 +125,27 @@ func (l *loader) settingErrors(e entry, what string, before int, err error) {
 		at = inner
 	}
 	if !l.saidWithin(at, before) {
-		l.add(at.key.at, wrong.Hint, "%s: %s", wrong.Key, wrong.Problem)
+		l.add(at.key.at, cmp.Or(wrong.Hint, settingHint(reflect.TypeOf(settings).Elem(), wrong.Key)), "%s: %s", wrong.Key, wrong.Problem)
 	}
+}
+
+// settingHint says what to write for a setting about which its type says only what is wrong.
+func settingHint(t reflect.Type, key string) string {
+	first, rest, _ := strings.Cut(key, ".")
+	for _, f := range fieldsOf(t) {
+		if f.key != first {
+			continue
+		}
+		inner := f.typ
+		for inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
+		if rest != "" && inner.Kind() == reflect.Struct && !isText(inner) {
+			return settingHint(inner, rest)
+		}
+		return missingHint(f)
+	}
+	return "correct it, or remove the key"
 }
 
 // saidWithin tells whether a problem inside an entry was noted since before.
@@ -141,7 +161,7 @@ func (l *loader) options(e entry, t Target) {
 		if retry, ok := e.value.get("retry"); ok {
 			at = retry.key.at
 		}
-		l.add(at, "", "retry: min (%s) is larger than max (%s)", formatDuration(t.Retry.Min), formatDuration(t.Retry.Max))
+		l.add(at, "write a smaller min or a larger max", "retry: min (%s) is larger than max (%s)", formatDuration(t.Retry.Min), formatDuration(t.Retry.Max))
 	}
 	on, ok := e.value.get("on_uncertain")
 	if once := t.Type.Once(t.Settings); ok && once != connectors.OnceNone {

@@ -45,7 +45,7 @@ func (l *loader) test(n *node) Test {
 	}
 	if at := n.value("sample"); l.readable(at) && t.Sample != "" {
 		if _, err := l.env.ReadFile(l.config.Resolve(t.Sample)); err != nil {
-			l.add(at.at, "paths start in the folder of this file", "sample cannot be read: %s", cause(err))
+			l.add(at.at, fileHint, "sample cannot be read: %s", cause(err))
 		}
 	}
 	if expect, ok := n.get("expect"); ok && !expect.value.isNull() {

@@ -150,17 +150,17 @@ func (b *builder) bound(at span, depth int) {
 	}
 	b.over = true
 	if depth > maxDepth {
-		b.add(at, "", "nested more than %d deep", maxDepth)
+		b.add(at, "write it with fewer brackets and levels", "nested more than %d deep", maxDepth)
 		return
 	}
-	b.add(at, "", "more than %d values or %d MiB of text, aliases counted as often as they are used", maxNodes, maxText>>20)
+	b.add(at, "use fewer aliases (*name) of large parts", "more than %d values or %d MiB of text, aliases counted as often as they are used", maxNodes, maxText>>20)
 }
 
 func (b *builder) alias(y *yaml.Node, depth int) *node {
 	at := b.file.offset(y.Line, y.Column)
 	here := span{at, at + 1 + len(y.Value)}
 	if b.open[y.Alias] {
-		b.add(here, "", "anchor %q contains itself", y.Value)
+		b.add(here, "remove the alias, or move the anchor away from what is around it", "anchor %q contains itself", y.Value)
 		return nil
 	}
 	b.open[y.Alias] = true
@@ -178,7 +178,7 @@ func (b *builder) tag(at span) {
 	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq":
 		return
 	}
-	hint := "write `not` or put quotes around the value"
+	hint := "write `not` where a condition is meant, else put quotes around the value"
 	if rest := strings.TrimPrefix(text, "!"); rest != "" && !strings.HasPrefix(rest, "!") {
 		hint = fmt.Sprintf("write `not %s` or put quotes around it", rest)
 	}
@@ -216,7 +216,7 @@ func (b *builder) mapping(n *node, depth int) {
 		}
 		if first := own[k.text]; first != nil {
 			line, _, _ := b.file.position(first.at)
-			b.add(k.at, fmt.Sprintf("the first is in line %d", line), "key %q stands here twice", k.text)
+			b.add(k.at, fmt.Sprintf("remove one of the two; the first is in line %d", line), "key %q stands here twice", k.text)
 			continue
 		}
 		own[k.text] = k
@@ -228,7 +228,7 @@ func braceHint(key *yaml.Node) string {
 	if key.Kind == yaml.MappingNode {
 		return "{{ }} is not used here; write ${ } around an expression, or quotes around the text"
 	}
-	return ""
+	return "put quotes around it if it is text"
 }
 
 // merge adds the entries of a merged mapping, or of a list of them, that the mapping does not have itself.
@@ -243,7 +243,7 @@ func (b *builder) merge(n *node, y *yaml.Node, own map[string]*node, depth int) 
 	}
 	for _, f := range from {
 		if f.kind != mappingKind {
-			b.add(f.at, "", "<< merges mappings, but this is %s", f.kind)
+			b.add(f.at, "write <<: *name, where &name stands at a mapping", "<< merges mappings, but this is %s", f.kind)
 			continue
 		}
 		for _, e := range f.entries {

@@ -83,7 +83,7 @@ func checkRoutes(d Definition, targets []Target, sources []string) []Problem {
 			}
 		}
 		if r.Hold < 0 {
-			add(path.at("hold"), "a hold cannot be negative", "")
+			add(path.at("hold"), "a hold cannot be negative", "write a duration such as 5m, or leave it out")
 		}
 		if len(r.To) == 0 && !r.Final {
 			add(path, fmt.Sprintf("route %q has no target", r.Name), "name one in to:, or add final: true to send what matches nowhere")
@@ -95,7 +95,7 @@ func checkRoutes(d Definition, targets []Target, sources []string) []Problem {
 				add(path.at("to", to.Target), text, hint)
 			}
 			if seen[to.Target] {
-				add(path.at("to", to.Target), fmt.Sprintf("target %q stands here twice", to.Target), "two objects from one chat are two targets")
+				add(path.at("to", to.Target), fmt.Sprintf("target %q stands here twice", to.Target), "remove it here; two objects from one chat are two targets")
 			}
 			seen[to.Target] = true
 		}
@@ -225,9 +225,9 @@ func notSure(n *node, path Path) []Problem {
 	name := path[len(path)-1]
 	switch {
 	case n.kind == null:
-		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be removed", name)}}
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be removed", name), Hint: "map a value to it, or leave the key out"}}
 	case n.kind == literal && n.value == "":
-		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be empty", name)}}
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required and cannot be empty", name), Hint: "map a value to it, or leave the key out"}}
 	case n.kind == template && n.template.MayBeAbsent():
 		return []Problem{{
 			Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
@@ -251,7 +251,7 @@ func notFitting(n *node, path Path) []Problem {
 	case n.template.Kind() == rule.Any && f.Type != connectors.Any && f.Type != "":
 		return problem("this may be something else than "+typeName(f), sureHint(f.Type))
 	case f.Type == connectors.Integer && n.template.Kind() != rule.Integer:
-		return problem("this may be no whole number", "int(round(…)) makes one of any number")
+		return problem("this may be no whole number", "make one of it with int(round(…))")
 	case f.Type == connectors.Map && slices.ContainsFunc(f.Fields, func(f connectors.Field) bool { return f.Required }):
 		return problem("this may lack keys that it needs", "write the keys and values out")
 	}
@@ -262,13 +262,13 @@ func notFitting(n *node, path Path) []Problem {
 func sureHint(want connectors.FieldType) string {
 	switch want {
 	case connectors.Text, connectors.HTML:
-		return "string(…) makes text of anything: coalesce(string(visitor.vars.plan), \"none\")"
+		return "make text of it with string(…): coalesce(string(visitor.vars.plan), \"none\")"
 	case connectors.Integer:
 		return "end coalesce with a number: coalesce(int(visitor.vars.age), 0)"
 	case connectors.Number:
 		return "end coalesce with a number: coalesce(float(visitor.vars.age), 0)"
 	}
-	return ""
+	return "use a name of the conversation that always has this type"
 }
 
 func (m mapping) find(name string) *node {

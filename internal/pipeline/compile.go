@@ -152,7 +152,7 @@ func (p *Pipeline) buildStyle(d Definition) []Problem {
 	if err != nil || d.TimeZone == "Local" { // the same transcript wherever it is rendered
 		problems = append(problems, Problem{
 			Path: Path{"transcript", "time_zone"}, Offset: -1,
-			Text: "unknown time zone " + quoted(d.TimeZone), Hint: "names are those of the IANA database, such as Europe/Prague",
+			Text: "unknown time zone " + quoted(d.TimeZone), Hint: "use a name of the IANA database, such as Europe/Prague",
 		})
 	}
 	if d.Language != "" && !slices.Contains(chat.Languages(), d.Language) {
@@ -207,7 +207,7 @@ func (c compiler) defaults(t Target, tree Tree) mapping {
 		}
 		return m
 	}
-	return mapping{problems: []Problem{{Path: path, Offset: -1, Text: "the default mapping has no keys"}}}
+	return mapping{problems: []Problem{{Path: path, Offset: -1, Text: "the default mapping has no keys", Hint: "use another type; this one cannot work"}}}
 }
 
 func (c compiler) mapping(m Mapping, fields []connectors.Field, path Path) mapping {
@@ -268,7 +268,7 @@ func checkTree(t Tree, path Path) []Problem {
 			problems = append(problems, checkTree(t[key], path.at(key))...)
 		}
 	default:
-		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("a %T cannot be mapped", t)}}
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("a %T cannot be mapped", t), Hint: "write a text, a number, a boolean, a list or keys and values"}}
 	}
 	return problems
 }

@@ -23,7 +23,7 @@ func kept() []string {
 func newDropPath(path string) (dropPath, *Problem) {
 	steps := strings.Split(path, ".")
 	if slices.Contains(kept(), path) {
-		hint := ""
+		hint := "leave it out: a delivery is not recognized or a message makes no sense without it"
 		if path == "visitor" {
 			hint = "drop single fields, such as visitor.ip"
 		}

@@ -44,7 +44,7 @@ type entry struct {
 func (c compiler) node(t Tree, f connectors.Field, path Path) (node, []Problem) {
 	n := node{kind: literal, field: f} // also what stands for a value with a problem
 	fail := func(format string, args ...any) (node, []Problem) {
-		return n, []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf(format, args...)}}
+		return n, []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf(format, args...), Hint: literalHint(f.Type)}}
 	}
 	switch t := t.(type) {
 	case nil:
@@ -88,7 +88,7 @@ func (c compiler) list(items []any, f connectors.Field, path Path) (node, []Prob
 		}
 	}
 	if f.Limit > 0 && f.Type == connectors.List && sure > f.Limit {
-		problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("%d items, at most %d are taken", sure, f.Limit)})
+		problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("%d items, at most %d are taken", sure, f.Limit), Hint: "leave some out"})
 	}
 	return n, problems
 }
@@ -129,7 +129,7 @@ func (c compiler) object(m Mapping, f connectors.Field, path Path) (node, []Prob
 		}
 		own := mapping{entries: n.entries}.find(field.Name)
 		if own == nil {
-			problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("key %q is required", field.Name)})
+			problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("key %q is required", field.Name), Hint: "add " + field.Name + ": and " + field.Doc})
 			continue
 		}
 		problems = append(problems, notSure(own, path.at(field.Name))...)
@@ -191,26 +191,36 @@ func accepts(want, got connectors.FieldType) bool {
 
 func literalHint(want connectors.FieldType) string {
 	switch want {
-	case connectors.Integer, connectors.Number, connectors.Boolean:
-		return "write it without quotes"
+	case connectors.Integer:
+		return "write digits without quotes, or an expression in ${ }"
+	case connectors.Number:
+		return "write a number without quotes, or an expression in ${ }"
+	case connectors.Boolean:
+		return "write true or false without quotes, or an expression in ${ }"
 	case connectors.Time:
 		return "write it as 2006-01-02T15:04:05Z"
 	case connectors.List:
 		return "write it as [one, two]"
+	case connectors.Map:
+		return "write key: value pairs below it"
 	}
-	return ""
+	return "write one value behind the colon"
 }
 
 func conversionHint(want, got connectors.FieldType) string {
 	switch {
 	case want == connectors.Integer && got == connectors.Text:
-		return "int(…) reads a number"
+		return "make a number of it with int(…)"
 	case want == connectors.Number && got == connectors.Text:
-		return "float(…) reads a number"
+		return "make a number of it with float(…)"
 	case got == connectors.List && (want == connectors.Text || want == connectors.HTML):
-		return "join(…, \", \") makes a text of a list"
+		return "make a text of the list with join(…, \", \")"
+	case want == connectors.Integer && got == connectors.Number:
+		return "make a whole number of it with int(round(…))"
+	case want == connectors.List:
+		return "put it in brackets: ['${…}']"
 	}
-	return ""
+	return "use an expression that gives " + typeName(connectors.Field{Type: want})
 }
 
 // checkLiteral reports a literal that the target would not take.
@@ -225,7 +235,7 @@ func checkLiteral(value any, f connectors.Field, path Path) []Problem {
 	}
 	inBytes := f.Bytes || f.Type == connectors.HTML
 	if n := length(text, inBytes); f.Limit > 0 && n > f.Limit {
-		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("%d %s, at most %d are taken", n, unit(inBytes), f.Limit)}}
+		return []Problem{{Path: path, Offset: -1, Text: fmt.Sprintf("%d %s, at most %d are taken", n, unit(inBytes), f.Limit), Hint: "shorten it"}}
 	}
 	return nil
 }
@@ -317,9 +327,9 @@ func checkKey(key string, f connectors.Field, path Path) []Problem {
 	pattern, err := regexp.Compile(`^(?:` + f.Keys + `)$`)
 	switch {
 	case err != nil:
-		return problem(fmt.Sprintf("the pattern for keys of %q is wrong: %v", f.Name, err), "")
+		return problem(fmt.Sprintf("the pattern for keys of %q is wrong: %v", f.Name, err), "leave it out; the connector is wrong here")
 	case !pattern.MatchString(key):
-		return problem(fmt.Sprintf("%s cannot be a key of %q", quoted(key), f.Name), f.Doc)
+		return problem(fmt.Sprintf("%s cannot be a key of %q", quoted(key), f.Name), "write it as said of "+f.Name+": "+f.Doc)
 	}
 	return nil
 }

@@ -209,7 +209,7 @@ func ownFinder(f Find) (finder, *Problem) {
 		if wrong, ok := errors.AsType[*syntax.Error](err); ok {
 			offset, text = strings.Index(f.Regex, wrong.Expr), wrong.Code.String()
 		}
-		return nil, &Problem{Offset: offset, Text: "not a regular expression: " + text, Hint: "the syntax is RE2: no look-around, no back-references"}
+		return nil, &Problem{Offset: offset, Text: "not a regular expression: " + text, Hint: "write it in the syntax of RE2: no look-around, no back-references"}
 	}
 	if re.MatchString("") {
 		return nil, &Problem{Offset: -1, Text: "the regular expression matches the empty text", Hint: "say what must be there, with + instead of *"}

@@ -23,9 +23,14 @@ func unknown(what, name string, known []string) (text, hint string) {
 	case best != "":
 		return text + ", did you mean " + quoted(best) + "?", ""
 	case len(known) == 0:
-		return text, "there is none"
+		return text, "define it first: there is none yet"
 	}
-	return text, "there is: " + strings.Join(slices.Sorted(slices.Values(known)), ", ")
+	sorted := slices.Sorted(slices.Values(known))
+	const most = 40
+	if len(sorted) > most {
+		sorted = append(sorted[:most:most], "…")
+	}
+	return text, "use one of " + strings.Join(sorted, ", ")
 }
 
 // distance counts the insertions, deletions and substitutions of bytes that turn a into b, a swap of neighbors as one.

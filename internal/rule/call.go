@@ -164,7 +164,7 @@ func as[T any](v any) (T, bool) {
 func (c *checker) method(n *ast.CallNode) code {
 	m, ok := n.Callee.(*ast.MemberNode)
 	if !ok {
-		return c.fail(n, "", "this cannot be called")
+		return c.fail(n, "write the name of a function in front of the parenthesis", "this cannot be called")
 	}
 	name := ""
 	if key, ok := m.Property.(*ast.StringNode); ok {
@@ -189,7 +189,8 @@ func (c *checker) unknownFunction(n *ast.IdentifierNode) code {
 	if hint, ok := switchedOff[n.Value]; ok {
 		return c.fail(n, hint, "function %q is not available", n.Value)
 	}
-	return c.fail(n, "", "unknown function %q%s", n.Value, didYouMean(n.Value, functionNames()))
+	near := didYouMean(n.Value, functionNames())
+	return c.fail(n, unlessNear(near, functionNames()), "unknown function %q%s", n.Value, near)
 }
 
 func (c *checker) checkCount(n *ast.CallNode, f *function, params []param) bool {
@@ -204,9 +205,9 @@ func (c *checker) checkCount(n *ast.CallNode, f *function, params []param) bool 
 	}
 	switch got := len(n.Arguments); {
 	case got < least:
-		c.at(n.Location(), f.Signature, "not enough arguments to call %s", f.Name)
+		c.at(n.Location(), "call it as "+f.Signature, "not enough arguments to call %s", f.Name)
 	case got > most:
-		c.at(startOf(n.Arguments[most]), f.Signature, "too many arguments to call %s", f.Name)
+		c.at(startOf(n.Arguments[most]), "call it as "+f.Signature, "too many arguments to call %s", f.Name)
 	default:
 		return true
 	}
@@ -218,7 +219,7 @@ func (c *checker) checkTypes(n *ast.CallNode, f *function, params []param, args 
 	for i, a := range args {
 		want := paramAt(params, i).kind
 		if a.null && !f.nils || !a.shape.takes(want) {
-			c.fail(n.Arguments[i], f.Signature, "cannot use %s as argument (type %s) to call %s", a.word(), kindWord(want), f.Name)
+			c.fail(n.Arguments[i], "call it as "+f.Signature, "cannot use %s as argument (type %s) to call %s", a.word(), kindWord(want), f.Name)
 			ok = false
 		}
 	}
@@ -235,17 +236,17 @@ func (c *checker) loop(n *ast.BuiltinNode) code {
 	}
 	list := c.visit(n.Arguments[0])
 	if !list.shape.takes(List) || list.null {
-		return c.fail(n.Arguments[0], f.Signature, "cannot use %s as argument (type list) to call %s", list.word(), f.Name)
+		return c.fail(n.Arguments[0], "call it as "+f.Signature, "cannot use %s as argument (type list) to call %s", list.word(), f.Name)
 	}
 	depth := len(c.loops)
 	body := code{shape: list.shape.items(), do: func(r *run) any { return r.item[depth] }}
 	if len(n.Arguments) > 1 {
 		if len(n.Arguments) > 2 {
-			return c.fail(n.Arguments[2], f.Signature, "too many arguments to call %s", f.Name)
+			return c.fail(n.Arguments[2], "call it as "+f.Signature, "too many arguments to call %s", f.Name)
 		}
 		predicate, ok := n.Arguments[1].(*ast.PredicateNode)
 		if !ok {
-			return c.fail(n.Arguments[1], f.Signature, "%s needs a condition", f.Name)
+			return c.fail(n.Arguments[1], "call it as "+f.Signature, "%s needs a condition", f.Name)
 		}
 		c.loops = append(c.loops, list.shape.items().orAbsent(true))
 		body = c.visit(predicate.Node)
@@ -255,7 +256,7 @@ func (c *checker) loop(n *ast.BuiltinNode) code {
 		}
 	}
 	if n.Name == "sum" && !body.shape.takes(Number) {
-		return c.fail(n.Arguments[len(n.Arguments)-1], "", "sum adds numbers, but got %s", body.shape)
+		return c.fail(n.Arguments[len(n.Arguments)-1], "name a number of each item: sum(list, .number)", "sum adds numbers, but got %s", body.shape)
 	}
 	each := func(r *run, visit func(i int, item, v any) bool) bool {
 		items, ok := list.eval(r).([]any)

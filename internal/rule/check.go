@@ -4,6 +4,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
@@ -38,7 +39,7 @@ func compile(src string, s Scope) (*program, ast.Node, []Problem) {
 		return nil, nil, c.sorted()
 	}
 	if depth, at := loopDepth(root); depth > maxLoops {
-		c.at(at.Location(), "", "loops nested %d deep, at most %d are allowed", depth, maxLoops)
+		c.at(at.Location(), "write it with fewer any(…), filter(…) and their like inside each other", "loops nested %d deep, at most %d are allowed", depth, maxLoops)
 		return nil, nil, c.sorted()
 	}
 	p := &program{code: c.visit(root)}
@@ -109,7 +110,7 @@ func (c *checker) literal(n ast.Node) code {
 	case *ast.StringNode:
 		return constant(n.Value, shape{kind: Text, empty: n.Value == "", texts: []string{n.Value}})
 	}
-	return c.fail(n, "", "this cannot be used in an expression")
+	return c.fail(n, "use names, values, operators and functions only", "this cannot be used in an expression")
 }
 
 func (c *checker) identifier(n *ast.IdentifierNode) code {
@@ -138,11 +139,12 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 	for _, v := range c.lets {
 		names = append(names, v.name)
 	}
-	return c.fail(n, c.elsewhere(n.Value), "unknown field %q%s", n.Value, didYouMean(n.Value, names))
+	near := didYouMean(n.Value, names)
+	return c.fail(n, cmp.Or(c.elsewhere(n.Value), unlessNear(near, names)), "unknown field %q%s", n.Value, near)
 }
 
 func (c *checker) settingsOnly(n *ast.IdentifierNode) code {
-	return c.fail(n, "routes see only the conversation, so that no secret can be sent to a target", "%q is for settings outside of routes", n.Value)
+	return c.fail(n, "write the value itself: routes see only the conversation, so that no secret can be sent to a target", "%q is for settings outside of routes", n.Value)
 }
 
 // elsewhere hints at a part of the conversation that has the name.
@@ -182,7 +184,8 @@ func (c *checker) member(n *ast.MemberNode) code {
 		if f, ok := s.record.fields[key.Value]; ok {
 			return readField(from, s.record, f)
 		}
-		c.at(key.Location(), "", "unknown field %q%s", key.Value, didYouMean(key.Value, s.record.names()))
+		near := didYouMean(key.Value, s.record.names())
+		c.at(key.Location(), unlessNear(near, s.record.names()), "unknown field %q%s", key.Value, near)
 		return wrong()
 	case (s.kind == Map || s.isAny()) && named:
 		return code{shape: s.items().orAbsent(true), do: func(r *run) any { return r.member(from.eval(r), key.Value) }}
@@ -192,7 +195,7 @@ func (c *checker) member(n *ast.MemberNode) code {
 		return c.index(n, from)
 	}
 	if named {
-		c.at(key.Location(), "", "a %s has no field %q", from.shape, key.Value)
+		c.at(key.Location(), fmt.Sprintf("leave out .%s", key.Value), "a %s has no field %q", from.shape, key.Value)
 		return wrong()
 	}
 	return c.fail(n.Property, "text is cut with [from:to]", "cannot take an item of a %s", from.shape)
@@ -217,9 +220,9 @@ func (c *checker) index(n *ast.MemberNode, from code) code {
 	s := from.shape
 	switch {
 	case s.kind == List && !key.shape.takes(Integer):
-		return c.fail(n.Property, "", "an item of a list is taken by int, not by %s", key.shape)
+		return c.fail(n.Property, "write a whole number: [0] is the first, [-1] the last", "an item of a list is taken by int, not by %s", key.shape)
 	case s.kind == Map && !key.shape.takes(Text):
-		return c.fail(n.Property, "", "a key is a string, not a %s", key.shape)
+		return c.fail(n.Property, "put quotes around the key", "a key is a string, not a %s", key.shape)
 	}
 	out := s.items()
 	if s.record != nil {
@@ -244,7 +247,7 @@ func (c *checker) index(n *ast.MemberNode, from code) code {
 func (c *checker) slice(n *ast.SliceNode) code {
 	value := c.visit(n.Node)
 	if !value.shape.takes(List) && !value.shape.takes(Text) {
-		return c.fail(n.Node, "", "cannot cut a %s with [from:to]", value.shape)
+		return c.fail(n.Node, "use it with text and lists only; string(…) makes text of anything", "cannot cut a %s with [from:to]", value.shape)
 	}
 	bound := func(b ast.Node) *code {
 		if b == nil {
@@ -252,7 +255,7 @@ func (c *checker) slice(n *ast.SliceNode) code {
 		}
 		out := c.visit(b)
 		if !out.shape.takes(Integer) {
-			out = c.fail(b, "", "a bound is an int, not a %s", out.shape)
+			out = c.fail(b, "write a whole number", "a bound is an int, not a %s", out.shape)
 		}
 		return &out
 	}
@@ -307,11 +310,11 @@ func (c *checker) pointer(n *ast.PointerNode) code {
 	depth := len(c.loops) - 1
 	switch {
 	case depth < 0:
-		return c.fail(n, "", "# stands for the item inside any(…), filter(…) and their like")
+		return c.fail(n, "write the name of a field instead", "# stands for the item inside any(…), filter(…) and their like")
 	case n.Name == "index":
 		return code{shape: shape{kind: Integer, most: counted32}, do: func(r *run) any { return int64(r.index[depth]) }}
 	case n.Name != "":
-		return c.fail(n, "", "unknown name \"#%s\", there are # and #index", n.Name)
+		return c.fail(n, "use one of the two", "unknown name \"#%s\", there are # and #index", n.Name)
 	}
 	return code{shape: c.loops[depth], do: func(r *run) any { return r.item[depth] }}
 }
@@ -385,11 +388,11 @@ func (c *checker) mapLiteral(n *ast.MapNode) code {
 	for i, p := range n.Pairs {
 		pair, ok := p.(*ast.PairNode)
 		if !ok {
-			return c.fail(p, "", "a map is written {\"key\": value}")
+			return c.fail(p, "write it so", "a map is written {\"key\": value}")
 		}
 		keys[i], values[i] = c.visit(pair.Key), c.visit(pair.Value)
 		if !keys[i].shape.takes(Text) {
-			c.fail(pair.Key, "", "a key is a string, not a %s", keys[i].shape)
+			c.fail(pair.Key, "put quotes around the key", "a key is a string, not a %s", keys[i].shape)
 		}
 	}
 	return code{shape: shape{kind: Map}, do: func(r *run) any {
@@ -417,6 +420,8 @@ func boolHint(s shape) string {
 		return `compare it: … != ""`
 	case s.kind == List:
 		return "compare its length: len(…) > 0"
+	case s.kind == Number || s.kind == Integer:
+		return "compare it: … <= 2, or … != nil where it is there"
 	}
-	return ""
+	return "compare it with something: … == …"
 }

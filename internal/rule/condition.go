@@ -22,7 +22,7 @@ type Condition struct {
 // CompileCondition compiles the boolean expression of when:. The condition is nil if there are problems.
 func CompileCondition(src string, s Scope) (*Condition, []Problem) {
 	if at := findDollarBrace(src); at >= 0 {
-		return nil, []Problem{{Offset: at, Length: 2, Text: "when: is already an expression, leave out ${ }"}}
+		return nil, []Problem{{Offset: at, Length: 2, Text: "when: is already an expression", Hint: "leave out ${ }"}}
 	}
 	p, root, problems := compile(src, s)
 	if problems != nil {

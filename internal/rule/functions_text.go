@@ -118,7 +118,7 @@ func literalWithin(arg int, least, most int64) func(*checker, *ast.CallNode, []c
 			if most != math.MaxInt64 {
 				limits = fmt.Sprintf("%d to %d", least, most)
 			}
-			c.fail(n.Arguments[arg], "", "%s takes %s here, not %d", n.Callee.String(), limits, v)
+			c.fail(n.Arguments[arg], "write a number within these limits", "%s takes %s here, not %d", n.Callee.String(), limits, v)
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"fmt"
 	"maps"
 	"math"
 	"slices"
@@ -154,7 +155,7 @@ func checkNumbers(c *checker, n *ast.CallNode, args []code) {
 			s = s.items()
 		}
 		if !s.takes(Number) {
-			c.fail(n.Arguments[i], "", "cannot use %s as argument (type number) to call %s", s, n.Callee.String())
+			c.fail(n.Arguments[i], "make a number of it with int(…) or float(…)", "cannot use %s as argument (type number) to call %s", s, n.Callee.String())
 		}
 	}
 }
@@ -222,17 +223,21 @@ func buildLookup(c *checker, n *ast.CallNode, args []code) code {
 	if known {
 		if _, ok := c.scope.Lookups[name]; !ok {
 			names := slices.Sorted(maps.Keys(c.scope.Lookups))
-			hint := "there are no lookups:"
+			hint := fmt.Sprintf("write the table below lookups: %s: {key: value}", name)
 			if len(names) > 0 {
-				hint = "there are " + strings.Join(names, ", ")
+				hint = "use one of " + strings.Join(names, ", ")
 			}
-			return c.fail(n.Arguments[0], hint, "unknown lookup table %q%s", name, didYouMean(name, names))
+			near := didYouMean(name, names)
+			if near != "" {
+				hint = ""
+			}
+			return c.fail(n.Arguments[0], hint, "unknown lookup table %q%s", name, near)
 		}
 		out = tableShape(c.scope.Lookups[name])
 		out.tables = []string{name}
 	}
 	if s := args[1].shape; s.kind == List || s.kind == Map || args[1].null {
-		return c.fail(n.Arguments[1], "", "cannot look up a %s", args[1].word())
+		return c.fail(n.Arguments[1], "use a text, a number or a boolean as the key", "cannot look up a %s", args[1].word())
 	}
 	out.absent = true
 	if len(args) > 2 {
@@ -339,7 +344,7 @@ func timeFrom(v any) (time.Time, bool) {
 
 func checkDate(c *checker, n *ast.CallNode, args []code) {
 	if s := args[0].shape; s.kind != Time && !s.takes(Text) {
-		c.fail(n.Arguments[0], "", "cannot use %s as argument (type time) to call date", s)
+		c.fail(n.Arguments[0], "use a text with a date, or a time", "cannot use %s as argument (type time) to call date", s)
 	}
 	if len(args) > 1 && args[1].literal == "" {
 		c.fail(n.Arguments[1], "such as YYYY-MM-DD", "date needs a layout")

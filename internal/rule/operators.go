@@ -22,7 +22,7 @@ func (c *checker) unary(n *ast.UnaryNode) code {
 		return code{shape: shape{kind: Boolean, absent: v.shape.unsure()}, do: func(r *run) any { return not(v.eval(r)) }}
 	}
 	if !v.shape.takes(Number) {
-		return c.fail(n.Node, "", "cannot use %s with a %s", n.Operator, v.shape)
+		return c.fail(n.Node, "use it in front of a number only", "cannot use %s with a %s", n.Operator, v.shape)
 	}
 	out := shape{kind: Number, absent: v.shape.unsure(), most: v.shape.most}
 	if v.shape.kind == Integer {
@@ -46,7 +46,7 @@ func (c *checker) unary(n *ast.UnaryNode) code {
 
 func (c *checker) binary(n *ast.BinaryNode) code {
 	if n.Operator == ".." {
-		c.at(n.Location(), "", ".. is not available")
+		c.at(n.Location(), "write the numbers in a list: [1, 2, 3]", ".. is not available")
 		return wrong()
 	}
 	a, b := c.visit(n.Left), c.visit(n.Right)
@@ -172,10 +172,10 @@ func (c *checker) in(n *ast.BinaryNode, a, b code) code {
 		c.at(n.Location(), "write text contains part", "in looks into a list or map, not into a %s", s)
 		return wrong()
 	case !s.takes(List) && !s.takes(Map):
-		c.at(n.Location(), "", "in looks into a list or map, not into a %s", s)
+		c.at(n.Location(), "write a list behind in: outcome in [\"missed\", \"offline\"]; for a part of a text use contains", "in looks into a list or map, not into a %s", s)
 		return wrong()
 	case s.kind == List && s.elem != nil && !s.elem.comparable(a.shape):
-		c.at(n.Location(), "", "a list of %s never holds a %s", s.elem, a.shape)
+		c.at(n.Location(), "compare with values of the same type", "a list of %s never holds a %s", s.elem, a.shape)
 		return wrong()
 	}
 	if list, ok := n.Right.(*ast.ArrayNode); ok {
@@ -228,7 +228,7 @@ func (c *checker) wantText(n *ast.BinaryNode, side ast.Node, got code) bool {
 func (c *checker) matches(n *ast.BinaryNode, a, b code) code {
 	pattern, ok := b.literal.(string)
 	if !ok {
-		return c.fail(n.Right, "", "matches needs a pattern in quotes")
+		return c.fail(n.Right, "write the pattern out: question matches \"(?i)refund\"", "matches needs a pattern in quotes")
 	}
 	if !c.wantText(n, n.Left, a) {
 		return wrong()

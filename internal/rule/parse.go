@@ -4,6 +4,7 @@
 package rule
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -40,13 +41,13 @@ var ownFunctions = sync.OnceValue(func() map[string]bool {
 func parse(r *report) (root ast.Node) {
 	switch {
 	case len(r.src) > maxSource:
-		r.span(maxSource, len(r.src), "", fmt.Sprintf("expression of %d bytes, at most %d are allowed", len(r.src), maxSource))
+		r.span(maxSource, len(r.src), "make two routes of it, or use a lookup table", fmt.Sprintf("expression of %d bytes, at most %d are allowed", len(r.src), maxSource))
 		return nil
 	case !utf8.ValidString(r.src):
-		r.span(0, len(r.src), "", "expression is not valid UTF-8")
+		r.span(0, len(r.src), "save the file as UTF-8", "expression is not valid UTF-8")
 		return nil
 	case strings.TrimSpace(r.src) == "":
-		r.span(0, len(r.src), "", "expression is empty")
+		r.span(0, len(r.src), "write an expression, such as visitor.name, or remove it", "expression is empty")
 		return nil
 	}
 	defer func() {
@@ -66,7 +67,7 @@ func parse(r *report) (root ast.Node) {
 		return nil
 	}
 	if visits(tree.Node, 4*maxNodes) < 0 {
-		r.span(0, len(r.src), "", "expression repeats parts of itself too often")
+		r.span(0, len(r.src), "give the repeated part a name once: let name = …; …", "expression repeats parts of itself too often")
 		return nil
 	}
 	return tree.Node
@@ -92,7 +93,7 @@ var token = regexp.MustCompile(`^unexpected token (?:(\w+)\((".*")\)|(\w+))$`)
 func reportSyntax(r *report, err error) {
 	var at *file.Error
 	if !errors.As(err, &at) {
-		r.span(0, len(r.src), "", strings.ToLower(err.Error()))
+		r.span(0, len(r.src), syntaxHint, strings.ToLower(err.Error()))
 		return
 	}
 	text, hint := at.Message, ""
@@ -101,19 +102,22 @@ func reportSyntax(r *report, err error) {
 	}
 	switch {
 	case strings.Contains(text, "maximum allowed nodes"):
-		r.span(0, len(r.src), "", fmt.Sprintf("expression has more than %d parts", maxNodes))
+		r.span(0, len(r.src), "make two routes of it, or use a lookup table", fmt.Sprintf("expression has more than %d parts", maxNodes))
 		return
 	case strings.Contains(text, "coalesce expressions"):
 		text, hint = "?? cannot stand beside another operator", "put parentheses around it: (a ?? b)"
 	case strings.HasPrefix(text, "expected at least"):
-		text, hint = "a condition is missing", "such as any(messages, .role == \"visitor\")"
+		text, hint = "a condition is missing", "write it behind a comma: any(messages, .role == \"visitor\")"
 	case strings.HasPrefix(text, "unexpected end"):
 		hint = unclosedHint(r.src)
 	case strings.HasPrefix(text, "literal not terminated"):
-		text = "text in quotes is not closed"
+		text, hint = "text in quotes is not closed", "write the same quote at its end"
 	}
-	r.at(at.Location, hint, "%s", strings.ToLower(text[:1])+text[1:])
+	r.at(at.Location, cmp.Or(hint, syntaxHint), "%s", strings.ToLower(text[:1])+text[1:])
 }
+
+// syntaxHint is for what has no likelier reason.
+const syntaxHint = `check operators, quotes and parentheses; a condition reads like: rating <= 2 and visitor.email != ""`
 
 func unexpected(src, kind, quoted, bare string) (text, hint string) {
 	if bare == "EOF" {
@@ -127,7 +131,7 @@ func unexpected(src, kind, quoted, bare string) (text, hint string) {
 	case kind == "Operator" && value == "=":
 		hint = "compare with =="
 	case kind == "Operator" && value == "#":
-		hint = "# stands for the item inside any(…), filter(…) and their like"
+		hint = "use # inside any(…), filter(…) and their like only: it stands for the item"
 	}
 	return fmt.Sprintf("unexpected %q", value), hint
 }
@@ -147,7 +151,7 @@ func unclosedHint(src string) string {
 	if depth <= 0 {
 		return ""
 	}
-	return `a parenthesis is not closed; in YAML " #" starts a comment: write .text for #.text, or put quotes around the whole`
+	return `close the parenthesis; in YAML " #" starts a comment: write .text for #.text, or put quotes around the whole`
 }
 
 // loopDepth returns how deep loops are nested and the deepest one.

@@ -84,6 +84,19 @@ func didYouMean(word string, candidates []string) string {
 	return fmt.Sprintf(", did you mean %q?", best)
 }
 
+// unlessNear is the hint for an unknown name: the names that there are, unless one is near and was named.
+func unlessNear(near string, names []string) string {
+	if near != "" || len(names) == 0 {
+		return ""
+	}
+	sorted := slices.Sorted(slices.Values(names))
+	const most = 40
+	if len(sorted) > most {
+		sorted = append(sorted[:most:most], "…")
+	}
+	return "use one of " + strings.Join(sorted, ", ")
+}
+
 // editDistance counts insertions, deletions, replacements and swaps of neighbors.
 func editDistance(a, b string) int {
 	x, y := []rune(a), []rune(b)

@@ -107,7 +107,7 @@ func (e *expander) variable(n *ast.MemberNode, name string) (string, *Problem) {
 
 func (e *expander) file(n *ast.CallNode) (string, *Problem) {
 	if len(n.Arguments) != 1 {
-		e.at(n.Location(), "", `file takes one path: file("/run/secrets/name")`)
+		e.at(n.Location(), `write file("/run/secrets/name")`, `file takes one path`)
 		return "", nil
 	}
 	path, missing := e.value(n.Arguments[0])
@@ -116,7 +116,7 @@ func (e *expander) file(n *ast.CallNode) (string, *Problem) {
 	}
 	text, err := e.settings.File(path)
 	if err != nil {
-		return "", e.missing(n, "", unreadable(n.Arguments[0], path, err))
+		return "", e.missing(n, `check the path, which starts in the folder of this file, and the permissions; or write ?? "default" behind it`, unreadable(n.Arguments[0], path, err))
 	}
 	if trimmed, ok := strings.CutSuffix(text, "\n"); ok {
 		text = strings.TrimSuffix(trimmed, "\r")
@@ -150,13 +150,13 @@ func (e *expander) refuse(n ast.Node) {
 		first, _, _ = strings.Cut(first, "[")
 		switch {
 		case first == "env":
-			e.at(at, "", "a variable is written env.NAME")
+			e.at(at, "write ${env.NAME}", "a variable is written env.NAME")
 			return
 		case conversation().root.fields[first] != nil || first == "conversation":
-			e.at(at, `outside of routes there are only env.NAME and file("path")`, "%s is part of a conversation, which only routes can see", path)
+			e.at(at, `use env.NAME or file("path"): outside of routes there is nothing else`, "%s is part of a conversation, which only routes can see", path)
 			return
 		}
-		hint := ""
+		hint := "use env.NAME or file(\"path\")"
 		if variableName.MatchString(first) {
 			hint = fmt.Sprintf("write ${env.%s} for the environment variable", first)
 		}
