@@ -54,8 +54,8 @@ type Server struct {
 
 // TLS names certificate files.
 type TLS struct {
-	CertFile string `yaml:"cert_file" required:"true" doc:"PEM file with the certificate and its chain"`
-	KeyFile  string `yaml:"key_file" required:"true" doc:"PEM file with the key"`
+	CertFile string `yaml:"cert_file" required:"true" doc:"PEM file with the certificate and its chain" example:"tls/cert.pem"`
+	KeyFile  string `yaml:"key_file" required:"true" doc:"PEM file with the key" example:"tls/key.pem"`
 }
 
 // Admin is the listener for /metrics, /healthz, /readyz, and later console and API.
@@ -93,7 +93,7 @@ type Transcript struct {
 type Source struct {
 	Name        string          `yaml:"-"`
 	Was         []string        `yaml:"was" doc:"earlier names of this source"`
-	Type        string          `yaml:"type" required:"true" doc:"chat platform"`
+	Type        string          `yaml:"type" required:"true" doc:"chat platform" example:"smartsupp"`
 	Path        string          `yaml:"path" doc:"path of the hook, before the secret; the default is /in/ and the name" example:"/in/shop"`
 	Secret      []secret.String `yaml:"secret" doc:"last part of the path: one, or a list while it is being rotated; at least 16 characters"`
 	Brand       string          `yaml:"brand" doc:"brand of its conversations"`
@@ -106,14 +106,14 @@ type Source struct {
 
 // Basic are HTTP Basic credentials.
 type Basic struct {
-	User     string        `yaml:"user" required:"true" doc:"user name"`
-	Password secret.String `yaml:"password" required:"true" doc:"password"`
+	User     string        `yaml:"user" required:"true" doc:"user name" example:"chat"`
+	Password secret.String `yaml:"password" required:"true" doc:"password" example:"${env.HOOK_PASSWORD}"`
 }
 
 // HMAC is a signature: HMAC-SHA256 of the raw body.
 type HMAC struct {
 	Header   string        `yaml:"header" required:"true" doc:"header that holds the signature; a prefix such as sha256= is accepted" example:"X-Signature"`
-	Secret   secret.String `yaml:"secret" required:"true" doc:"shared key"`
+	Secret   secret.String `yaml:"secret" required:"true" doc:"shared key" example:"${env.HOOK_KEY}"`
 	Encoding string        `yaml:"encoding" enum:"hex,base64" doc:"how the signature is written"`
 }
 

@@ -121,7 +121,7 @@ func (d *decoder) structs(n *node, at span, name string, also []string, into ...
 func missingHint(f field) string {
 	key := f.key[strings.LastIndexByte(f.key, '.')+1:]
 	if f.example == "" {
-		return "write " + key + ": and " + cmp.Or(f.doc, "a value")
+		return fmt.Sprintf("write %s: … (%s)", key, cmp.Or(f.doc, "a value"))
 	}
 	example := f.example
 	if strings.HasPrefix(example, "${") {

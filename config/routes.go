@@ -34,8 +34,8 @@ type redactionKeys struct {
 
 // findKeys is one regular expression to find.
 type findKeys struct {
-	Name  string `yaml:"name" required:"true" doc:"name of what is found"`
-	Regex string `yaml:"regex" required:"true" doc:"RE2 regular expression"`
+	Name  string `yaml:"name" required:"true" doc:"name of what is found" example:"order"`
+	Regex string `yaml:"regex" required:"true" doc:"RE2 regular expression" example:"A-[0-9]{6}"`
 }
 
 // builtinFinds lists what redactions find by name.

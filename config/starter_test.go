@@ -162,7 +162,7 @@ func TestStarterErrors(t *testing.T) {
 	k := starterKnown()
 	for _, test := range []struct{ source, target, want string }{
 		{"smartsup", "file", `unknown type: unknown source "smartsup", did you mean "smartsupp"?`},
-		{"smartsupp", "fax", `unknown type: unknown target "fax"; known: desk, file, hubspot, http, odd, zendesk`},
+		{"smartsupp", "fax", `unknown type: unknown target "fax"; use one of desk, file, hubspot, http, odd, zendesk`},
 	} {
 		_, err := config.NewStarter(k, []string{test.source}, []string{test.target}, "UTC")
 		if !errors.Is(err, config.ErrUnknownType) {

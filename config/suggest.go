@@ -30,6 +30,9 @@ func unknown(what, word string, known []string) (text, hint string) {
 		return text, "define it first: there is none yet"
 	}
 	sorted := slices.Sorted(slices.Values(known))
+	if len(sorted) == 1 {
+		return text, "use " + sorted[0] + ", the only one"
+	}
 	const most = 30
 	if len(sorted) > most {
 		sorted = append(sorted[:most:most], "…")

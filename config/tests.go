@@ -12,8 +12,8 @@ import (
 
 // testKeys are the keys of a test beside expect.
 type testKeys struct {
-	Name   string `yaml:"name" required:"true" doc:"what the test shows"`
-	Source string `yaml:"source" required:"true" doc:"name of the source that the sample came to"`
+	Name   string `yaml:"name" required:"true" doc:"what the test shows" example:"missed chat becomes an urgent ticket"`
+	Source string `yaml:"source" required:"true" doc:"name of the source that the sample came to" example:"shop"`
 	Sample string `yaml:"sample" required:"true" doc:"path of a stored hook body, relative to this file" example:"testdata/missed.json"`
 }
 

@@ -129,7 +129,7 @@ func (c compiler) object(m Mapping, f connectors.Field, path Path) (node, []Prob
 		}
 		own := mapping{entries: n.entries}.find(field.Name)
 		if own == nil {
-			problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("key %q is required", field.Name), Hint: "add " + field.Name + ": and " + field.Doc})
+			problems = append(problems, Problem{Path: path, Offset: -1, Text: fmt.Sprintf("key %q is required", field.Name), Hint: fmt.Sprintf("write %s: … (%s)", field.Name, field.Doc)})
 			continue
 		}
 		problems = append(problems, notSure(own, path.at(field.Name))...)
@@ -329,7 +329,7 @@ func checkKey(key string, f connectors.Field, path Path) []Problem {
 	case err != nil:
 		return problem(fmt.Sprintf("the pattern for keys of %q is wrong: %v", f.Name, err), "leave it out; the connector is wrong here")
 	case !pattern.MatchString(key):
-		return problem(fmt.Sprintf("%s cannot be a key of %q", quoted(key), f.Name), "write it as said of "+f.Name+": "+f.Doc)
+		return problem(fmt.Sprintf("%s cannot be a key of %q", quoted(key), f.Name), "write another key: "+f.Doc)
 	}
 	return nil
 }

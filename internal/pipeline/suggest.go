@@ -26,6 +26,9 @@ func unknown(what, name string, known []string) (text, hint string) {
 		return text, "define it first: there is none yet"
 	}
 	sorted := slices.Sorted(slices.Values(known))
+	if len(sorted) == 1 {
+		return text, "use " + sorted[0] + ", the only one"
+	}
 	const most = 40
 	if len(sorted) > most {
 		sorted = append(sorted[:most:most], "…")

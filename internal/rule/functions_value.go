@@ -225,7 +225,7 @@ func buildLookup(c *checker, n *ast.CallNode, args []code) code {
 			names := slices.Sorted(maps.Keys(c.scope.Lookups))
 			hint := fmt.Sprintf("write the table below lookups: %s: {key: value}", name)
 			if len(names) > 0 {
-				hint = "use one of " + strings.Join(names, ", ")
+				hint = unlessNear("", names)
 			}
 			near := didYouMean(name, names)
 			if near != "" {

@@ -90,6 +90,9 @@ func unlessNear(near string, names []string) string {
 		return ""
 	}
 	sorted := slices.Sorted(slices.Values(names))
+	if len(sorted) == 1 {
+		return "use " + sorted[0] + ", the only one"
+	}
 	const most = 40
 	if len(sorted) > most {
 		sorted = append(sorted[:most:most], "…")
