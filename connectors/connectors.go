@@ -92,7 +92,13 @@ type Error struct {
 	After     time.Duration // Throttled: the earliest next try; 0 leaves it to the engine
 	Status    int           // HTTP status, if there was one
 	Hint      string        // what an operator can do about it; may be ""
-	Err       error         // what happened
+	// Cause is what this failure has in common with others like it, in a few words: the field that was refused, the
+	// vendor's code. Failures are grouped by it; "" leaves it at kind and status. It holds nothing of the record's values.
+	Cause string
+	// Response is the beginning of the target's answer, at most some KiB, without secrets. It may repeat the record, so it is
+	// for the console, never for logs; "": there was none.
+	Response string
+	Err      error // what happened
 }
 
 // Error says what happened, without the hint.

@@ -53,6 +53,10 @@ var flaws = map[string]string{
 	"short README":              "README.md names everything",
 	"no canary":                 "secrets hold the canary",
 	"pushes one by one, badly":  "pushes run at once",
+	"previews something else":   "a preview is what is sent",
+	"previews too much":         "a preview is what is sent",
+	"previews the token":        "a preview is what is sent",
+	"previews by sending":       "a preview is what is sent",
 }
 
 // flawVariable selects the connector that TestFlawed tests: "none" is the sound one.
@@ -211,6 +215,23 @@ func (c *flawed) spoil(ctx context.Context, rec connectors.Record, id, title *st
 		}
 	}
 	return nil
+}
+
+func (c *flawed) Preview(rec connectors.Record) (connectors.Preview, error) {
+	title, _ := rec.Fields["title"].(string)
+	write := connectors.Request{Method: http.MethodPost, URL: "https://vendor.example/objects/" + rec.Object, Body: title}
+	requests := []connectors.Request{write}
+	switch c.flaw {
+	case "previews something else":
+		requests[0].Body += "!"
+	case "previews too much":
+		requests = append(requests, write)
+	case "previews the token":
+		requests[0].Headers = map[string]string{"Authorization": connectortest.Canary}
+	case "previews by sending":
+		_, _, _ = c.call(context.Background(), http.MethodGet, "/me", "")
+	}
+	return connectors.Preview{Requests: requests}, nil
 }
 
 func (c *flawed) Check(ctx context.Context) error {

@@ -3,11 +3,16 @@
 package connectortest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -23,6 +28,7 @@ func pushTests() []test {
 		{"a lost answer leaves one object", testLost},
 		{"a revision updates", testRevision},
 		{"an ended context is noticed", testEnded},
+		{"a preview is what is sent", testPreview},
 		{"check passes", testCheck},
 	}
 }
@@ -138,6 +144,91 @@ func testRevision(t *testing.T, s Suite) {
 	b.wantCount(t, want, "a second revision was pushed")
 	if !s.Appends && receipt.ID != next.Prior.ID {
 		t.Errorf("the update changed the id from %q to %q", next.Prior.ID, receipt.ID)
+	}
+}
+
+// testPreview compares what would be sent with what is. Later writes may name ids that only the target gives; the first
+// one has none.
+func testPreview(t *testing.T, s Suite) {
+	b := s.bench(t)
+	previewer, ok := b.Connector.(connectors.Previewer)
+	if !ok {
+		t.Skip("the connector has no preview")
+	}
+	rec := s.record(1, 1)
+	preview, err := previewer.Preview(rec)
+	if err != nil {
+		t.Fatalf("preview: %v", err)
+	}
+	if again, err := previewer.Preview(s.record(1, 1)); err != nil || !reflect.DeepEqual(preview, again) {
+		t.Errorf("the same record is previewed as\n%+v\nand as\n%+v, %v", preview, again, err)
+	}
+	if !reflect.DeepEqual(rec.Fields, s.Record(1, 1)) {
+		t.Error("the preview changed the record's fields")
+	}
+	b.wantCount(t, 0, "a preview makes nothing")
+	if log := b.logs.String(); strings.Contains(log, rec.Object) {
+		t.Errorf("the preview logged\n%s", log)
+	}
+	if b.wire != nil && len(b.wire.Sent()) > 0 {
+		t.Errorf("the preview sent %+v", b.wire.Sent())
+	}
+	b.mustPush(t, rec)
+	if b.wire == nil {
+		hidesSecrets(t, preview, nil)
+		return
+	}
+	hidesSecrets(t, preview, b.wire.Sent())
+	var sent, previewed []string
+	for _, r := range b.wire.Sent() {
+		if !strings.Contains(r.Body, Canary) { // that fetches credentials
+			sent = append(sent, r.Method+" "+r.Body)
+		}
+	}
+	for _, r := range preview.Requests {
+		previewed = append(previewed, r.Method+" "+r.Body)
+	}
+	if i := slices.IndexFunc(preview.Requests, func(r connectors.Request) bool { return !r.Reads }); i < 0 || !slices.Contains(sent, previewed[i]) {
+		t.Errorf("the first write of the preview was not sent:\n%s\nthese were:\n%s", previewed, sent)
+	}
+	rest := withoutIDs(sent)
+	for i, r := range withoutIDs(previewed) {
+		at := slices.Index(rest, r)
+		if at < 0 {
+			t.Fatalf("this was previewed and not sent, or not in this order:\n%s\nthese were sent:\n%s", previewed[i], strings.Join(sent, "\n"))
+		}
+		rest = rest[at+1:] // a vendor may lead a push another way in between
+	}
+}
+
+var digits = regexp.MustCompile(`[0-9]+`)
+
+// withoutIDs replaces what only the target gives.
+func withoutIDs(requests []string) []string {
+	var out []string
+	for _, r := range requests {
+		out = append(out, digits.ReplaceAllString(r, "#"))
+	}
+	return out
+}
+
+// hidesSecrets fails if the preview holds the canary, or credentials that were sent.
+func hidesSecrets(t *testing.T, preview connectors.Preview, sent []Sent) {
+	t.Helper()
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(preview); err != nil {
+		t.Fatalf("the preview is no JSON: %v", err)
+	}
+	text := b.String()
+	if strings.Contains(text, Canary) || strings.Contains(text, url.QueryEscape(Canary)) {
+		t.Errorf("the preview holds a secret:\n%s", text)
+	}
+	for _, r := range sent {
+		if _, credentials, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.Contains(text, credentials) {
+			t.Errorf("the preview holds credentials that were sent:\n%s", text)
+		}
 	}
 }
 

@@ -102,9 +102,9 @@ func open(s Settings, env connectors.Env) (connectors.Connector, error) {
 // Push appends the record's line. If an earlier attempt may have written it, it reads the file first and appends
 // nothing when the same line is there. A further revision is a further line.
 func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Receipt, error) {
-	line, err := rest.JSON(rec.Fields["line"])
+	line, err := encode(rec)
 	if err != nil {
-		return connectors.Receipt{}, &connectors.Error{Kind: connectors.Rejected, Err: err, Hint: "correct line in the mapping"}
+		return connectors.Receipt{}, err
 	}
 	select {
 	case t.turn <- struct{}{}:
@@ -117,6 +117,15 @@ func (t *target) Push(ctx context.Context, rec connectors.Record) (connectors.Re
 		return connectors.Receipt{}, t.classify(err, uncertain)
 	}
 	return connectors.Receipt{ID: filepath.Base(t.path) + ":" + strconv.FormatInt(offset, 10)}, nil
+}
+
+// encode returns the line of a record, without a line feed.
+func encode(rec connectors.Record) ([]byte, error) {
+	line, err := rest.JSON(rec.Fields["line"])
+	if err != nil {
+		return nil, &connectors.Error{Kind: connectors.Rejected, Err: err, Hint: "correct line in the mapping"}
+	}
+	return line, nil
 }
 
 // write returns the offset of the line. The error is uncertain if the line may be in the file all the same.

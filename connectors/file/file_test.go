@@ -453,3 +453,33 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+// TestPreview: what is shown is what the file holds after the push.
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	s := file.Type().Settings().(*file.Settings)
+	s.Path = path
+	c, err := file.Type().Open(s, connectors.Env{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := connectors.Record{Object: "o", Request: "o.1", Revision: 1, Attempt: 1, Fields: map[string]any{"line": map[string]any{"b": "<é>", "a": int64(1)}}}
+	preview, err := c.(connectors.Previewer).Preview(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(path); !os.IsNotExist(err) {
+		t.Errorf("the preview touched the file: %v", err)
+	}
+	want := connectors.Preview{Requests: []connectors.Request{{Method: "APPEND", URL: path, Body: `{"a":1,"b":"<é>"}`}}}
+	if diff := cmp.Diff(want, preview); diff != "" {
+		t.Errorf("preview (-want +got):\n%s", diff)
+	}
+	if _, err := c.Push(t.Context(), rec); err != nil {
+		t.Fatal(err)
+	}
+	if held, err := os.ReadFile(path); string(held) != preview.Requests[0].Body+"\n" {
+		t.Errorf("the file holds %q, %v", held, err)
+	}
+}

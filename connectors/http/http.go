@@ -81,10 +81,11 @@ func fields(s Settings) []connectors.Field {
 
 // target is one configured API.
 type target struct {
-	settings Settings
-	base     *url.URL
-	rest     *rest.Client
-	log      *slog.Logger
+	settings  Settings
+	base      *url.URL
+	authorize func(*http.Request, []byte) error // nil: nothing to add
+	rest      *rest.Client
+	log       *slog.Logger
 }
 
 // checkedTarget is a target with a check of its own. A plain target has none: no request to an unknown address is
@@ -101,7 +102,7 @@ func open(s Settings, env connectors.Env) (connectors.Connector, error) {
 		return nil, err
 	}
 	t := &target{
-		settings: s, base: base, log: env.Logger,
+		settings: s, base: base, authorize: authorize, log: env.Logger,
 		rest: rest.New(env, rest.Options{Authorize: authorize, Secrets: s.secrets(base)}),
 	}
 	if s.Check != nil {

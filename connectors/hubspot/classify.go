@@ -45,6 +45,23 @@ type detail struct {
 	Context json.RawMessage
 }
 
+// cause is what this problem has in common with others: HubSpot's category and codes.
+func (p problem) cause() string {
+	words := []string{p.Category, p.PolicyName}
+	for _, d := range p.Errors {
+		words = append(words, d.Code)
+	}
+	var out []string
+	for _, word := range words {
+		if codeName.MatchString(word) && !slices.Contains(out, word) && len(out) < maxDetails {
+			out = append(out, word)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+var codeName = regexp.MustCompile(`^[A-Za-z0-9_]{2,60}$`)
+
 // problemError is a refusal in HubSpot's own words.
 type problemError struct {
 	text string
@@ -83,7 +100,7 @@ func (t *target) classify(c call, answer *rest.Response, err error) error {
 	told, ok := parseProblem(answer.Body)
 	if ok {
 		text := fmt.Sprintf("%s %s answered %d: %s", c.method, c.path, answer.Status, t.describe(told))
-		e.Err = &problemError{text: text, told: told, err: e.Err}
+		e.Err, e.Cause = &problemError{text: text, told: told, err: e.Err}, told.cause()
 	}
 	switch {
 	case answer.Status == http.StatusTooManyRequests:
@@ -144,7 +161,7 @@ func (t *target) failed(c call, count int, errs []problem) error {
 		return e
 	}
 	told := errs[0]
-	e.Err = &problemError{text: prefix + ": " + t.describe(told), told: told, err: e.Err}
+	e.Err, e.Cause = &problemError{text: prefix + ": " + t.describe(told), told: told, err: e.Err}, told.cause()
 	switch told.Category {
 	case "VALIDATION_ERROR", "OBJECT_NOT_FOUND", "CONFLICT", "OBJECT_ALREADY_EXISTS":
 		e.Kind, e.Uncertain, e.Hint = connectors.Rejected, false, t.refusalHint(told)

@@ -45,20 +45,24 @@ type target struct {
 }
 
 func open(s Settings, env connectors.Env) (connectors.Connector, error) {
-	token := s.Token.Reveal()
-	authorize := func(r *http.Request, _ []byte) error {
-		r.Header.Set("Authorization", "Bearer "+token)
-		return nil
-	}
 	log := env.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &target{
 		settings: s, base: strings.TrimRight(s.URL, "/"), limit: maxProperty, log: log,
-		// Paths hold ids and names of properties only, so errors may show them.
-		rest: rest.New(env, rest.Options{Authorize: authorize, Secrets: []secret.String{s.Token}, ShowPath: true}),
+		rest: newClient(s, env),
 	}, nil
+}
+
+func newClient(s Settings, env connectors.Env) *rest.Client {
+	token := s.Token.Reveal()
+	authorize := func(r *http.Request, _ []byte) error {
+		r.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+	// Paths hold ids and names of properties only, so errors may show them.
+	return rest.New(env, rest.Options{Authorize: authorize, Secrets: []secret.String{s.Token}, ShowPath: true})
 }
 
 // The parts of a receipt. Those that begin with partDone say what a step of an unfinished push has written, as a digest;

@@ -21,7 +21,8 @@ import (
 func (x *exchange) refused(r *http.Request, answer *Response) *connectors.Error {
 	e := classify(answer.Status, answer.Header, x.req.Object)
 	text := fmt.Sprintf("%s %s answered %s", x.req.Method, x.where, statusText(answer.Status))
-	if excerpt := withoutEcho(x.client.excerpt(r, answer.Body), x.req.Body); excerpt != "" {
+	e.Response = x.client.excerpt(r, answer.Body)
+	if excerpt := withoutEcho(e.Response, x.req.Body); excerpt != "" {
 		text += ": " + excerpt
 	}
 	e.Err = errors.New(text)
@@ -116,28 +117,28 @@ func (x *exchange) failed(ctx context.Context, r *http.Request, err error, uncer
 	text := "failed: " + x.client.clean(r, err.Error())
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		text = "stopped before the target answered"
+		text, e.Cause = "stopped before the target answered", "stopped"
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
-		text = "got no answer in time"
+		text, e.Cause = "got no answer in time", "timeout"
 		e.Hint = "the target is slow or out of reach; timeout on the target gives it longer"
 	default:
-		e.Hint = failureHint(err)
+		e.Cause, e.Hint = failureHint(err)
 	}
 	e.Err = &failureError{text: x.req.Method + " " + x.where + " " + text, cause: err}
 	return e
 }
 
-func failureHint(err error) string {
+func failureHint(err error) (cause, hint string) {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "the host name cannot be resolved; check its spelling and this machine's DNS"
+		return "dns", "the host name cannot be resolved; check its spelling and this machine's DNS"
 	}
 	switch {
 	case distrusted(err):
-		return "the target's TLS certificate is not trusted here; check the host name, its date and this machine's certificate authorities"
+		return "tls", "the target's TLS certificate is not trusted here; check the host name, its date and this machine's certificate authorities"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "nothing listens at this address; check host and port"
+		return "refused", "nothing listens at this address; check host and port"
 	}
-	return "the connection failed; check the address and the network between"
+	return "network", "the connection failed; check the address and the network between"
 }
 
 // distrusted tells whether TLS refused the target's certificate, which another try does not change.

@@ -154,13 +154,19 @@ func decode(answer *rest.Response, into any) error {
 
 // A refusalError is what Zendesk says about a request that it refused. Its text is the reason in a dead letter.
 type refusalError struct {
-	name   string // such as RecordInvalid
+	name   string   // such as RecordInvalid
+	fields []string // that it speaks of
 	reason string
 	err    error
 }
 
 func (e *refusalError) Error() string { return e.reason }
 func (e *refusalError) Unwrap() error { return e.err }
+
+// cause is what this refusal has in common with others.
+func (e *refusalError) cause() string {
+	return strings.Join(append([]string{e.name}, e.fields...), " ")
+}
 
 // refusal returns what Zendesk said, if err holds it.
 func refusal(err error) (*refusalError, bool) { return errors.AsType[*refusalError](err) }
@@ -202,7 +208,7 @@ func (a *api) explain(c call, answer *rest.Response, err error) *connectors.Erro
 	said := a.said(answer, err)
 	if said.reason != "" {
 		said.reason = fmt.Sprintf("%s %s: %d %s", c.method, c.path, e.Status, said.reason)
-		e.Err = said
+		e.Err, e.Cause = said, said.cause()
 	}
 	if answer.Cut && e.Kind == connectors.Rejected && said.reason == "" {
 		// Why it was refused got lost, and that decides what follows.
@@ -301,7 +307,8 @@ func (a *api) said(answer *rest.Response, err error) *refusalError {
 	}
 	add(body.Description)
 	add(body.Message)
-	for _, field := range sortedKeys(body.Details) {
+	e.fields = sortedKeys(body.Details)
+	for _, field := range e.fields {
 		for _, detail := range body.Details[field] {
 			add(field + ": " + detail.Description)
 		}
