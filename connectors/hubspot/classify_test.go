@@ -129,7 +129,7 @@ func TestRule(t *testing.T) {
 	b := open(t, a, settings(withTicket))
 	_, err := b.Push(t.Context(), record(1, 1, fieldsOf(1, 1)))
 	e := connectors.Classify(err)
-	if e == nil || e.Kind != connectors.Rejected || !strings.Contains(err.Error(), "Ticket names begin with [chat] (VALIDATION_ERROR, correlation id aeb5") || !strings.Contains(e.Hint, "validation rule") {
+	if e == nil || e.Kind != connectors.Rejected || !strings.Contains(err.Error(), "Ticket names begin with [chat] (VALIDATION_ERROR, correlation id aeb5") || e.Cause != "VALIDATION_ERROR" || !strings.Contains(e.Hint, "validation rule") {
 		t.Errorf("error %v", err)
 	}
 }

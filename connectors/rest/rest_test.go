@@ -416,7 +416,7 @@ func checkDeadline(ctx context.Context, t *testing.T, env connectors.Env, want t
 	began := time.Now()
 	_, err := rest.New(env, rest.Options{}).Do(ctx, post("https://api.example"))
 	e := classified(t, err)
-	if e.Kind != connectors.Temporary || !e.Uncertain || time.Since(began) != want {
+	if e.Kind != connectors.Temporary || !e.Uncertain || e.Cause != "timeout" || time.Since(began) != want {
 		t.Errorf("error = %+v after %v", e, time.Since(began))
 	}
 	if e.Error() != "POST https://api.example got no answer in time" || !errors.Is(err, context.DeadlineExceeded) {

@@ -165,7 +165,7 @@ func (e *refusalError) Unwrap() error { return e.err }
 
 // cause is what this refusal has in common with others.
 func (e *refusalError) cause() string {
-	return strings.Join(append([]string{e.name}, e.fields...), " ")
+	return strings.Join(slices.Compact(append([]string{e.name}, e.fields...)), " ")
 }
 
 // refusal returns what Zendesk said, if err holds it.
@@ -307,14 +307,25 @@ func (a *api) said(answer *rest.Response, err error) *refusalError {
 	}
 	add(body.Description)
 	add(body.Message)
-	e.fields = sortedKeys(body.Details)
-	for _, field := range e.fields {
+	for _, field := range sortedKeys(body.Details) {
 		for _, detail := range body.Details[field] {
+			e.fields = append(e.fields, fieldOf(field, detail.Description))
 			add(field + ": " + detail.Description)
 		}
 	}
 	e.reason = a.clean(strings.Join(parts, "; "))
 	return e
+}
+
+// fieldOf is the field that a detail speaks of. Under base it stands in front of the description: "Type: is required".
+func fieldOf(key, description string) string {
+	if key != "base" {
+		return key
+	}
+	if label, _, ok := strings.Cut(description, ": "); ok && len(label) <= 40 {
+		return label
+	}
+	return key
 }
 
 // longestReason is how many bytes of Zendesk's words an error keeps.

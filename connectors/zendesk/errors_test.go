@@ -35,8 +35,9 @@ func TestAnswers(t *testing.T) {
 		after     time.Duration
 		says      string // part of the error
 		hint      string // part of the hint
+		cause     string
 	}{
-		{name: "invalid record", status: 422, body: `{"error":"RecordInvalid","description":"Record validation errors","details":{"requester":[{"description":"Requester: Email: x is not valid","error":"InvalidValue"}],"base":[{"description":"Type: is required when solving a ticket"}]}}`, kind: connectors.Rejected, says: "RecordInvalid; Record validation errors; base: Type: is required when solving a ticket; requester: Requester: Email: x is not valid", hint: "required in Zendesk"},
+		{name: "invalid record", status: 422, body: `{"error":"RecordInvalid","description":"Record validation errors","details":{"requester":[{"description":"Requester: Email: x is not valid","error":"InvalidValue"}],"base":[{"description":"Type: is required when solving a ticket"}]}}`, kind: connectors.Rejected, says: "RecordInvalid; Record validation errors; base: Type: is required when solving a ticket; requester: Requester: Email: x is not valid", hint: "required in Zendesk", cause: "RecordInvalid Type requester"},
 		{name: "error with title", status: 422, body: `{"error":{"title":"Unprocessable","message":"No such form"}}`, kind: connectors.Rejected, says: "Unprocessable; No such form", hint: "mapping"},
 		{name: "5,000 comments", status: 422, body: `{"error":"RecordInvalid","description":"x","details":{"base":[{"description":"Ticket has reached the limit of 5,000 comments"}]}}`, kind: connectors.Rejected, hint: "5,000 comments"},
 		{name: "suspended user", status: 403, body: `{"error":{"title":"Forbidden","message":"The account is suspended"}}`, kind: connectors.Denied, hint: "suspended"},
@@ -44,7 +45,7 @@ func TestAnswers(t *testing.T) {
 		{name: "missing scope", status: 403, body: `{"error":"Forbidden","description":"You do not have access to this page."}`, kind: connectors.Denied, hint: "scopes"},
 		{name: "unknown account", status: 404, body: "<html>No help desk at acme.zendesk.com</html>", kind: connectors.Denied, hint: "subdomain"},
 		{name: "redirect", status: 301, header: http.Header{"Location": {"https://other.example"}}, kind: connectors.Denied, hint: "redirects"},
-		{name: "account limit", status: 429, header: http.Header{"Retry-After": {"93"}}, body: `{"error":"APIRateLimitExceeded","description":"Number of allowed API requests per minute exceeded"}`, kind: connectors.Throttled, after: 93 * time.Second, says: "APIRateLimitExceeded", hint: "rate"},
+		{name: "account limit", status: 429, header: http.Header{"Retry-After": {"93"}}, body: `{"error":"APIRateLimitExceeded","description":"Number of allowed API requests per minute exceeded"}`, kind: connectors.Throttled, after: 93 * time.Second, says: "APIRateLimitExceeded", hint: "rate", cause: "APIRateLimitExceeded"},
 		{name: "endpoint limit", status: 429, header: http.Header{"Zendesk-Ratelimit-Tickets-Index": {"total=100; remaining=0; resets=41"}, "Zendesk-Ratelimit-Other": {"total=9; remaining=3; resets=999"}}, kind: connectors.Throttled, after: 41 * time.Second, hint: "rate"},
 		{name: "reset header", status: 429, header: http.Header{"Ratelimit-Reset": {"17"}}, kind: connectors.Throttled, after: 17 * time.Second, hint: "rate"},
 		{name: "limit as plain text", status: 429, body: "Number of allowed user updates per minute exceeded", kind: connectors.Throttled, after: time.Minute, says: "user updates", hint: "rate"},
@@ -72,6 +73,9 @@ func TestAnswers(t *testing.T) {
 			}
 			if e.Kind != tt.kind || e.Uncertain != tt.uncertain || e.After != tt.after {
 				t.Errorf("%v, uncertain %v, after %v; want %v, %v, %v: %v", e.Kind, e.Uncertain, e.After, tt.kind, tt.uncertain, tt.after, err)
+			}
+			if tt.cause != "" && e.Cause != tt.cause || tt.body != "" && e.Status > 299 && e.Response != tt.body {
+				t.Errorf("cause %q, want %q; response %q", e.Cause, tt.cause, e.Response)
 			}
 			if !strings.Contains(err.Error(), tt.says) || !strings.Contains(e.Hint, tt.hint) || e.Hint == "" {
 				t.Errorf("%q (hint %q); want %q (hint %q)", err, e.Hint, tt.says, tt.hint)

@@ -60,8 +60,8 @@ func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res 
 		res.err = errUnderWay
 		return res
 	}
-	record, trimmed, err := r.record(p, d)
-	res.trimmed = trimmed
+	record, trimmed, config, err := r.record(p, d)
+	res.trimmed, res.config = trimmed, config
 	if err != nil {
 		res.err = err
 		return res
@@ -70,25 +70,26 @@ func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res 
 	return res
 }
 
-// record renders d. trimmed says in words what did not fit the target.
-func (r *runner) record(p *plan, d *ledger.Delivery) (rec connectors.Record, trimmed []string, err error) {
+// record renders d. trimmed says in words what did not fit the target, config is the hash of what rendered it.
+func (r *runner) record(p *plan, d *ledger.Delivery) (rec connectors.Record, trimmed []string, config string, err error) {
 	defer recovered(&err, false)
 	m, err := p.renderer.mapper(r.pushes, d)
 	if err != nil {
-		return rec, nil, &notSentError{fmt.Errorf("configuration of the delivery: %w", err)}
+		return rec, nil, "", &notSentError{fmt.Errorf("configuration of the delivery: %w", err)}
 	}
+	config = m.Hash()
 	rendered, err := m.Map(&d.Conversation, d.Target, d.Routes)
 	if err != nil {
 		if _, ok := errors.AsType[*pipeline.MappingError](err); !ok {
 			err = &pipeline.MappingError{Route: strings.Join(d.Routes, ", "), Target: d.Target, Err: err}
 		}
-		return rec, nil, err
+		return rec, nil, config, err
 	}
 	object := objectName(d.ID, p.target.ObjectName)
 	return connectors.Record{
 		Object: object, Request: fmt.Sprintf("%s:%d", object, d.Revision),
 		Revision: d.Revision, Attempt: d.Attempt, Uncertain: d.Uncertain, Prior: d.Receipt, Fields: rendered.Fields,
-	}, slices.Concat(rendered.Cut, rendered.Dropped), nil
+	}, slices.Concat(rendered.Cut, rendered.Dropped), config, nil
 }
 
 // push calls the connector within the target's timeout.
@@ -131,7 +132,7 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 	if o.kind != kindShutdown || o.tried {
 		s.Attempt = &ledger.Attempt{
 			At: res.started, Number: d.Attempt, Kind: o.kind, Duration: res.ended.Sub(res.started), Status: o.status,
-			Reason: join(o.reason, o.hint),
+			Reason: join(o.reason, o.hint), Detail: ledger.Detail{Class: classOf(o.kind, o.status, res.err), Config: res.config, Response: response(res.err)},
 		}
 	}
 	for n := 1; ; n++ {

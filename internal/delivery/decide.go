@@ -32,6 +32,7 @@ type result struct {
 	started, ended time.Time
 	cut            bool     // ended by shutdown
 	trimmed        []string // what of the conversation did not fit the target
+	config         string   // hash of the configuration that rendered the record; "": none did
 }
 
 // errInDoubt is the result of a delivery that is not sent because an earlier attempt may have been taken.

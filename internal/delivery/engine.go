@@ -108,6 +108,7 @@ type TargetStatus struct {
 	Since       time.Time // of the pause
 	NextProbe   time.Time // of the paused target; zero when only a person resumes it
 	Reason      string    // of the pause; "" without one
+	ByOperator  bool      // a person paused it, and resumes it
 	HeldUntil   time.Time // the target asked for no more until then; zero: it did not
 	InFlight    int
 	LastSuccess time.Time // zero: none since the start

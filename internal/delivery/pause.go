@@ -123,6 +123,16 @@ func paused(s ledger.TargetState, account, reason string, now time.Time) ledger.
 	return s
 }
 
+// pausedByOperator returns s with a pause that only a person ends. A pause that is on becomes one.
+func pausedByOperator(s ledger.TargetState, account, reason string, now time.Time) ledger.TargetState {
+	if !s.Pause.Active() {
+		s.Pause.Since = now
+	}
+	s.Account = account
+	s.Pause = ledger.Pause{Since: s.Pause.Since, Until: s.Pause.Since, Reason: reason, ByOperator: true}
+	return s
+}
+
 // probedInVain returns s after a probe that did not end the pause; reason may be "" to leave it.
 func probedInVain(s ledger.TargetState, reason string, now time.Time) ledger.TargetState {
 	s.Pause.Probes++

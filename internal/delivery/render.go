@@ -33,11 +33,15 @@ func newRenderer(l Ledger, s Setup) *renderer {
 //
 //   - While an attempt on this very revision may have been taken, it is the one of that attempt, for the target may
 //     remember the idempotency key and must see identical bytes under it.
+//   - When an operator has asked for an earlier one, it is that one.
 //   - When a route that sent the delivery is gone, it is the one that the delivery was accepted under.
 func (r *renderer) mapper(ctx context.Context, d *ledger.Delivery) (Mapper, error) {
-	wanted := r.today
+	wanted, earlier := r.today, d.Pinned
 	if d.Uncertain && d.Resend && d.Tried != "" {
-		tried, err := r.version(ctx, d.Tried)
+		earlier = d.Tried
+	}
+	if earlier != "" {
+		tried, err := r.version(ctx, earlier)
 		switch {
 		case err == nil:
 			wanted = tried

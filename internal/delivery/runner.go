@@ -68,6 +68,7 @@ type runner struct {
 	reports  chan *report
 	finished chan finished
 	checked  chan checkup
+	commands chan command
 
 	// The following belong to the goroutine of run.
 	plan      *plan
@@ -97,7 +98,8 @@ func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
 		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
-		plan: p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
+		commands: make(chan command),
+		plan:     p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
 }
 
@@ -157,6 +159,8 @@ func (r *runner) run(ctx context.Context) {
 			r.free(f)
 		case c := <-r.checked:
 			r.learn(c)
+		case c := <-r.commands:
+			r.obey(c)
 		}
 		r.catchUp(ctx)
 	}
@@ -404,6 +408,7 @@ func (r *runner) publish() {
 	pause := r.state.Pause
 	r.seen.Paused, r.seen.Since, r.seen.Reason, r.seen.InFlight = pause.Active(), pause.Since, pause.Reason, r.inFlight
 	r.seen.NextProbe, r.seen.HeldUntil = pause.Until, time.Time{}
+	r.seen.ByOperator = pause.ByOperator
 	if pause.ByOperator {
 		r.seen.NextProbe = time.Time{}
 	}

@@ -162,6 +162,8 @@ type Delivery struct {
 	// FirstAt is when the first attempt of the revision was made on the target's active clock, which stands still
 	// while the target is paused; zero before one.
 	FirstAt time.Time
+	// Pinned is the hash of the configuration that an operator wants it to be rendered with; "": that of the day.
+	Pinned string
 
 	Conversation chat.Conversation // with Revision set
 }
@@ -196,6 +198,7 @@ type Attempt struct {
 	Duration time.Duration
 	Status   int    // HTTP status; 0: none
 	Reason   string // what happened, without secrets or payload
+	Detail
 }
 
 // Pause is a target's pause. The zero value means that it runs.

@@ -135,7 +135,7 @@ type Detail struct {
 	Response string // what the target answered to a failure, cut; it may hold what the visitor said, but no secret
 }
 
-// MaxResponse is how many bytes of an answer are kept.
+// MaxResponse is how many bytes of an answer are kept at most.
 const MaxResponse = 4 << 10
 
 // Replay says how a dead delivery is sent again.
