@@ -112,7 +112,7 @@ func (s Settings) validateCredentials(report func(key, problem, hint string)) {
 			report("oauth.client_secret", "is missing", "use the secret that is shown once when the OAuth client is made")
 		}
 	case !legacy:
-		report("oauth", "is missing", "write client_id and client_secret of an OAuth client")
+		report("oauth", "is missing", "write oauth: {client_id: …, client_secret: …} of an OAuth client of the account")
 	case s.Email == "":
 		report("email", "is missing", "write the address of the user that the token belongs to")
 	case s.Token.IsZero():

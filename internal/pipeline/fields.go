@@ -217,6 +217,10 @@ func conversionHint(want, got connectors.FieldType) string {
 		return "make a text of the list with join(…, \", \")"
 	case want == connectors.Integer && got == connectors.Number:
 		return "make a whole number of it with int(round(…))"
+	case want == connectors.Map:
+		return "write key: value pairs below it"
+	case want == connectors.Time:
+		return "use a time, such as started_at or ended_at"
 	case want == connectors.List:
 		return "put it in brackets: ['${…}']"
 	}
