@@ -25,8 +25,9 @@ const module = "github.com/afterchat/afterchat"
 var arrows = map[string][]string{
 	"cmd/afterchat":                  {"cmd", "connectors/builtin"},
 	"cmd":                            {"config", "connectors", "internal/gateway", "internal/demo"},
-	"config":                         {"connectors", "config/secret", "internal/rule", "internal/pipeline"},
+	"config":                         {"connectors", "config/secret", "config/password", "internal/rule", "internal/pipeline"},
 	"config/secret":                  {},
+	"config/password":                {},
 	"connectors":                     {},
 	"connectors/rest":                {"connectors", "config/secret"},
 	"connectors/connectortest":       {"connectors"},
@@ -44,11 +45,11 @@ var arrows = map[string][]string{
 	"internal/ledger/*":              {"internal/ledger", "internal/ledger/row", "internal/chat", "connectors"},
 	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics"},
 	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
-	"internal/console":               {"internal/chat", "internal/ledger", "internal/pipeline", "internal/metrics"},
+	"internal/console":               {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
 	"internal/metrics":               {"internal/chat"},
 	"internal/demo":                  {},
 	"internal/structure":             {},
-	"internal/gateway":               {"config", "config/secret", "connectors", "internal/*", "internal/ledger/*", "internal/source/*"},
+	"internal/gateway":               {"config", "config/secret", "config/password", "connectors", "internal/*", "internal/ledger/*", "internal/source/*"},
 }
 
 // only says which package alone may import a dependency.
@@ -63,6 +64,7 @@ var only = map[string][]string{
 	"github.com/jackc/pgx":                  {"internal/ledger/postgres"},
 	"github.com/google/jsonschema-go":       {"config"},
 	"github.com/coreos/go-systemd":          {"internal/gateway"},
+	"golang.org/x/crypto":                   {"config/password"},
 }
 
 type goPackage struct {
