@@ -149,7 +149,7 @@ func (l *Ledger) Replay(ctx context.Context, id, target string) error {
 				case !k.Bodies:
 					return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
 				}
-				t.count(name, k.rows[i].Replay(row.Micros(t.now))...)
+				t.count(name, k.rows[i].Replay(ledger.Replay{}, row.Micros(t.now))...)
 				t.wake(name)
 				return t.storeRows(k.rows)
 			}

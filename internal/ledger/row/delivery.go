@@ -8,6 +8,8 @@
 package row
 
 import (
+	"cmp"
+
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
@@ -35,6 +37,10 @@ type Delivery struct {
 	Config       string // hash: accepted under
 	Tried        string // hash: of the attempt before, or of the one in doubt
 	Receipt      connectors.Receipt
+	Class        string // of the newest failure; "" in a row that is neither pending nor dead
+	Reason       string // of the newest failure, or why it was dropped
+	FailedAt     int64  // when the newest attempt failed
+	Pinned       string // hash: it is rendered with this configuration; "": with that of the day
 }
 
 // Holds tells whether the target holds, or may hold, the conversation. A claim that is not settled may have gone out.
@@ -97,6 +103,7 @@ func (r *Delivery) Revise(p Plan, now int64) (changes []Counts, due bool) {
 		}
 		changes = r.supersede(p.Expired)
 		r.State = ledger.Superseded
+		r.heal()
 		return changes, false
 	}
 	r.Planned = p.Planned
@@ -120,6 +127,7 @@ func (r *Delivery) Revise(p Plan, now int64) (changes []Counts, due bool) {
 		changes = r.supersede(p.Expired)
 	}
 	r.State, r.Want, r.Tries, r.FirstAt, r.Tried = ledger.Pending, p.Revision, 0, 0, ""
+	r.heal()
 	return append(changes, enter(ledger.Pending)), true
 }
 
@@ -141,8 +149,17 @@ func (r *Delivery) skip(p Plan) []Counts {
 	if r.State == ledger.Dead {
 		changes = append(changes, r.supersede(p.Expired)...)
 		r.State, r.Want = ledger.Skipped, p.Revision
+		r.heal()
 	}
 	return changes
+}
+
+// heal forgets the failure: what is wanted of the row now has not failed.
+func (r *Delivery) heal() { r.Class, r.Reason, r.FailedAt, r.Pinned = "", "", 0, "" }
+
+// fail notes the newest failure.
+func (r *Delivery) fail(class, reason string, at int64) {
+	r.Class, r.Reason, r.FailedAt = class, reason, at
 }
 
 // claim leases the row until leaseEnd for an attempt under config, or makes it dead if it has killed too many workers.
@@ -154,12 +171,13 @@ func (r *Delivery) claim(config string, now, leaseEnd int64) (changes []Counts, 
 	r.Trying = 0
 	if r.Claims >= ledger.CrashLimit {
 		r.State, r.SettledAt = ledger.Dead, now
+		r.fail(crashClass, crashReason, now)
 		return []Counts{leave(ledger.Pending, ledger.Dead)}, true
 	}
 	r.Claims++
 	r.Trying, r.DueAt = r.Want, leaseEnd
 	if !r.Resend() {
-		r.Tried = config
+		r.Tried = cmp.Or(r.Pinned, config)
 	}
 	return nil, false
 }
@@ -184,6 +202,9 @@ func (r *Delivery) Settle(s ledger.Settlement, now int64) (changes []Counts) {
 			r.FirstAt = Micros(s.FirstAt)
 		}
 	}
+	if a := s.Attempt; a != nil && s.State != ledger.Delivered && (s.Tried || s.State == ledger.Dead) {
+		r.fail(cmp.Or(a.Class, a.Kind), a.Reason, now)
+	}
 	switch {
 	case s.State == ledger.Delivered:
 		return r.delivered(s.Revision, now)
@@ -195,6 +216,7 @@ func (r *Delivery) Settle(s ledger.Settlement, now int64) (changes []Counts) {
 		r.State = s.State
 	case !r.Planned && !r.Holds():
 		r.State = ledger.Superseded // the newer revision no longer goes to a target that has nothing
+		r.heal()
 	case s.State != ledger.Pending:
 		r.DueAt = now // the end of the older revision; the newer one has its turn
 		return nil
@@ -211,6 +233,7 @@ func (r *Delivery) Settle(s ledger.Settlement, now int64) (changes []Counts) {
 // delivered takes a success of revision.
 func (r *Delivery) delivered(revision int, now int64) []Counts {
 	r.Have, r.Doubt = revision, 0
+	r.heal()
 	switch {
 	case revision == r.Want:
 		r.State = ledger.Delivered
@@ -224,8 +247,12 @@ func (r *Delivery) delivered(revision int, now int64) []Counts {
 	return []Counts{leave(ledger.Superseded, ledger.Delivered)}
 }
 
-// Replay makes a dead row due now. What is known of the target stays: its receipt and the doubt.
-func (r *Delivery) Replay(now int64) []Counts {
+// Replay makes a dead row due now. What is known of the target stays, its receipt and the doubt, and so does what is known
+// of the failure until the next attempt.
+func (r *Delivery) Replay(how ledger.Replay, now int64) []Counts {
+	if r.Pinned = ""; how.Pinned {
+		r.Pinned = r.Tried
+	}
 	r.State, r.DueAt, r.PendingSince = ledger.Pending, now, now
 	r.Claims, r.Tries, r.FirstAt, r.Lapsed = 0, 0, 0, false // whoever replays knows of the crash
 	return []Counts{leave(ledger.Dead, ledger.Pending)}

@@ -19,6 +19,7 @@ func (r *Delivery) Lease(id, config string, now, end int64) (d ledger.Delivery, 
 	d = ledger.Delivery{
 		ID: id, Target: r.Target, Revision: r.Want, Held: r.Have, Attempt: r.Tries + 1, Receipt: r.Receipt,
 		Routes: routes, Accepted: r.Config, DueAt: FromMicros(r.DueAt), FirstAt: FromMicros(r.FirstAt),
+		Pinned: r.Pinned,
 	}
 	tried := r.Tried
 	changes, crashed = r.claim(config, now, end)
@@ -32,16 +33,25 @@ func (r *Delivery) Lease(id, config string, now, end int64) (d ledger.Delivery, 
 	return d, changes, crashed, nil
 }
 
+// crashClass and crashReason are the failure of a row that has killed too many workers.
+const (
+	crashClass  = "crash"
+	crashReason = "claimed again and again without an outcome: it may crash the process"
+)
+
 // Crash is the line in the log of attempts of a delivery that is dead because nobody settled it.
 func Crash(d ledger.Delivery, now time.Time) ledger.Attempt {
-	return ledger.Attempt{At: now, Number: d.Attempt, Kind: "crash", Reason: "claimed again and again without an outcome: it may crash the process"}
+	return ledger.Attempt{At: now, Number: d.Attempt, Kind: "crash", Reason: crashReason, Detail: ledger.Detail{Class: crashClass}}
 }
 
 // Unreadable settles a delivery whose conversation cannot be read, so that it is seen and stops nobody else.
 func Unreadable(d ledger.Delivery, cause error, now time.Time) ledger.Settlement {
 	return ledger.Settlement{
 		ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: ledger.Dead,
-		Attempt: &ledger.Attempt{At: now, Number: d.Attempt, Kind: "crash", Reason: "the stored conversation cannot be read: " + cause.Error()},
+		Attempt: &ledger.Attempt{
+			At: now, Number: d.Attempt, Kind: "crash", Reason: "the stored conversation cannot be read: " + cause.Error(),
+			Detail: ledger.Detail{Class: "crash unreadable"},
+		},
 	}
 }
 

@@ -18,6 +18,7 @@ func (r *Delivery) Recover(readable, bodies bool, now int64) (change Counts) {
 	}
 	if r.State == ledger.Pending && !readable {
 		r.State, r.SettledAt = ledger.Dead, now
+		r.fail("lost body", "what it would send was lost in the damaged ledger", now)
 	}
 	change = enter(r.State)
 	if r.State == ledger.Dead && bodies {

@@ -63,6 +63,6 @@ func (l *Ledger) Replay(ctx context.Context, id, target string) error {
 			return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
 		}
 		t.wake(r.Target)
-		return t.store(r, r.Replay(row.Micros(t.now)))
+		return t.store(r, r.Replay(ledger.Replay{}, row.Micros(t.now)))
 	})
 }
