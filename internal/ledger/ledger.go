@@ -5,6 +5,7 @@ package ledger
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/afterchat/afterchat/connectors"
@@ -114,6 +115,20 @@ func (s State) String() string {
 		return names[s]
 	}
 	return "unknown"
+}
+
+// MarshalText makes the state's name of it.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText made.
+func (s *State) UnmarshalText(text []byte) error {
+	for state := Pending; state <= Superseded; state++ {
+		if state.String() == string(text) {
+			*s = state
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no state of a delivery, want pending, delivered, dead, skipped or superseded", text)
 }
 
 // Claim asks for work.

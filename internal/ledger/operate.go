@@ -23,8 +23,8 @@ type Filter struct {
 	MinRating   *float64  `json:"min_rating,omitempty"`
 	MaxRating   *float64  `json:"max_rating,omitempty"` // an unrated conversation is in no range
 	Unrouted    bool      `json:"unrouted,omitempty"`   // has no delivery
-	// Text are words or phrases of the transcript or the visitor, without regard to case and accents; all must occur.
-	// A word stands for all that begin with it.
+	// Text are words or phrases of the transcript or the visitor, without regard to case, accents and punctuation; all
+	// must occur. The last word of each stands for all that begin with it, if it has three letters or more.
 	Text []string `json:"text,omitempty"`
 
 	Targets []string `json:"targets,omitempty"`
@@ -54,24 +54,24 @@ type Listed[T any] struct {
 
 // ConversationRow is one line of a list of conversations. What it tells of the chat is that of the newest revision.
 type ConversationRow struct {
-	ID           string
-	Revision     int
-	Source       string
-	Brand        string
-	Platform     string
-	Outcome      string
-	ExternalID   string
-	Visitor      string // name
-	Email        string
-	Rating       *float64
-	Messages     int
-	Opening      string    // of the first text that a person wrote, at most 160 characters
-	FirstAt      time.Time // the first hook came
-	LastAt       time.Time // the newest hook came
-	BodiesGone   bool      // retention has taken what was said; the fields from Source to Opening are empty then
-	Deliveries   []DeliveryRow
-	Revisions    []RevisionRow // filled by Look alone
-	Fingerprints int           // hooks that were recognized: revisions, repeats apart, and stale ones
+	ID         string
+	Revision   int
+	Source     string
+	Brand      string
+	Platform   string
+	Outcome    string
+	ExternalID string
+	Visitor    string // name
+	Email      string
+	Rating     *float64
+	Messages   int
+	Opening    string    // of the first text that a person wrote, at most 160 characters
+	FirstAt    time.Time // the first hook came
+	LastAt     time.Time // the newest hook came
+	BodiesGone bool      // retention has taken what was said; the fields from Source to Opening are empty then
+	Deliveries []DeliveryRow
+	Revisions  []RevisionRow // filled by Look alone
+	Hooks      int           // that were stored: revisions and stale ones; repeats are not
 }
 
 // RevisionRow is one stored hook of a conversation.
