@@ -45,11 +45,17 @@ func (r *report) mapping(n *node, field func(key string) *connectors.Field) pipe
 }
 
 func isTextField(f *connectors.Field) bool {
-	return f != nil && (f.Type == connectors.Text || f.Type == connectors.HTML)
+	return f == &unknownField || f != nil && (f.Type == connectors.Text || f.Type == connectors.HTML)
 }
+
+// unknownField is what a key of a target that is not known is for. Its values are kept as they stand.
+var unknownField = connectors.Field{Name: "unknown", Type: connectors.Any}
 
 // itemOf and keyOf go one level down in what a field declares.
 func itemOf(f *connectors.Field) *connectors.Field {
+	if f == &unknownField {
+		return f
+	}
 	if f == nil || f.Type != connectors.List {
 		return nil
 	}
@@ -57,6 +63,9 @@ func itemOf(f *connectors.Field) *connectors.Field {
 }
 
 func keyOf(f *connectors.Field, key string) *connectors.Field {
+	if f == &unknownField {
+		return f
+	}
 	if f == nil || f.Type != connectors.Map {
 		return nil
 	}

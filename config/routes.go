@@ -133,27 +133,29 @@ func (l *loader) routeTarget(e entry) pipeline.RouteTarget {
 		l.add(e.value.at, "write {} for the default mapping", "%s must be a mapping of fields, but this is %s", e.key.text, e.value.kind)
 		return out
 	}
-	fields := l.fields(e.key.text)
+	fields, known := l.fields(e.key.text)
 	for _, f := range e.value.entries {
 		if f.key.text == "redact" {
 			l.value(f.value, f.key.at, field{key: "redact"}, reflect.ValueOf(&out.Redact).Elem())
 			continue
 		}
-		out.Fields = append(out.Fields, pipeline.Entry{
-			Key: f.key.text, Value: l.tree(f.value, fieldNamed(fields, f.key.text)),
-		})
+		want := fieldNamed(fields, f.key.text)
+		if !known {
+			want = &unknownField // whether a number or a text is meant cannot be told
+		}
+		out.Fields = append(out.Fields, pipeline.Entry{Key: f.key.text, Value: l.tree(f.value, want)})
 	}
 	return out
 }
 
-// fields returns what the mapping of a target may fill, nil if that is not known.
-func (l *loader) fields(target string) []connectors.Field {
+// fields returns what the mapping of a target may fill, false if that is not known.
+func (l *loader) fields(target string) ([]connectors.Field, bool) {
 	for _, t := range l.config.Targets {
 		if t.Name == target && t.Settings != nil {
-			return t.Type.Fields(t.Settings)
+			return t.Type.Fields(t.Settings), true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // lookups reads all tables.

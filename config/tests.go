@@ -124,7 +124,10 @@ func (l *loader) expectField(e entry) any {
 // reported, for a path that no mapping can fill: such a test could never hold.
 func (l *loader) expectPath(at *node, target, path string) (*connectors.Field, bool) {
 	first, rest, _ := strings.Cut(path, ".")
-	fields := l.fields(target)
+	fields, known := l.fields(target)
+	if !known {
+		return nil, false // it was reported
+	}
 	want := fieldNamed(fields, first)
 	if want == nil {
 		text, hint := unknown("field", first, fieldNames(fields))

@@ -74,12 +74,13 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	if err != nil {
 		return nil, []Problem{{Offset: -1, Text: err.Error()}}
 	}
-	p, problems := build(d, targets, implicit)
+	p, problems := build(d, targets, sources, implicit)
 	problems = append(problems, checkRoutes(d, targets, sources)...)
 	for _, t := range targets {
 		problems = append(problems, p.checkRequired(t, implicit)...)
 	}
 	problems = append(problems, p.checkTables(d.Lookups, implicit)...)
+	problems = append(problems, checkLookalikes(d)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Path.routeOf(), b.Path.routeOf()) })
 	if len(problems) > 0 {
 		return nil, problems
@@ -99,7 +100,7 @@ func Open(snapshot []byte, targets []Target) (*Pipeline, error) {
 			d.renameTarget(old, t.Name)
 		}
 	}
-	p, _ := build(d, targets, false)
+	p, _ := build(d, targets, nil, false)
 	p.snapshot, p.hash = slices.Clone(snapshot), hash(snapshot)
 	return p, nil
 }
@@ -110,8 +111,8 @@ func (p *Pipeline) Snapshot() []byte { return bytes.Clone(p.snapshot) }
 // Hash returns the SHA-256 of the snapshot in hexadecimal.
 func (p *Pipeline) Hash() string { return p.hash }
 
-// build compiles as much as can be compiled.
-func build(d Definition, targets []Target, implicit bool) (*Pipeline, []Problem) {
+// build compiles as much as can be compiled. sources are nil where any name may be one.
+func build(d Definition, targets []Target, sources []string, implicit bool) (*Pipeline, []Problem) {
 	p := &Pipeline{targets: map[string]*target{}, redactions: map[string]*redaction{}}
 	snapshot, err := json.Marshal(d)
 	if err != nil {
@@ -128,7 +129,7 @@ func build(d Definition, targets []Target, implicit bool) (*Pipeline, []Problem)
 		}
 		problems = append(problems, r.problems...)
 	}
-	c := compiler{scope: rule.Scope{Lookups: d.Lookups}}
+	c := compiler{scope: rule.Scope{Lookups: d.Lookups, Sources: sources}}
 	for _, t := range targets {
 		compiled := &target{Target: t}
 		compiled.defaults = c.defaults(t, d.Defaults[t.Name])
@@ -176,9 +177,11 @@ func (p *Pipeline) buildRoute(c compiler, i int, r Route, implicit bool) *route 
 			path = Path{"targets", to.Target}
 		}
 		rt := &routeTarget{target: to.Target, redact: to.Redact}
+		fields := anyFields(to.Fields)
 		if t, ok := p.targets[to.Target]; ok {
-			rt.fields = c.mapping(to.Fields, t.Fields, path)
+			fields = t.Fields
 		}
+		rt.fields = c.mapping(to.Fields, fields, path)
 		for j, name := range to.Redact {
 			if _, ok := p.redactions[name]; !ok {
 				text, hint := unknown("redaction", name, sortedKeys(p.redactions))

@@ -74,7 +74,7 @@ func TestSnapshotRendersTheSame(t *testing.T) {
 				rt.Fatalf("rendered otherwise:\n%s", diff)
 			}
 		}
-		if second, _ := build(mustParse(rt, p.Snapshot()), targets, false); second.Hash() != p.Hash() {
+		if second, _ := build(mustParse(rt, p.Snapshot()), targets, nil, false); second.Hash() != p.Hash() {
 			rt.Fatalf("%s became %s", p.Snapshot(), second.Snapshot())
 		}
 	})
@@ -217,7 +217,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 		t.Errorf("the other target: %v", err)
 	}
 	// The condition is mended: a replay does what it says.
-	for when, want := range map[string]error{`source == \"shop\"`: nil, `source == \"other\"`: ErrNoMatch} {
+	for when, want := range map[string]error{`source == \"shop\"`: nil, `source == \"desk\"`: ErrNoMatch} {
 		d := testDefinition(t, []byte(strings.Replace(hostile, `any(messages, any(messages, .text == \"never\"))`, when, 1)))
 		mended, problems := Compile(d, testTargets(t), testSources())
 		if len(problems) > 0 {

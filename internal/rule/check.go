@@ -125,7 +125,11 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 	}
 	if f, ok := root.fields[n.Value]; ok {
 		whole := code{do: func(r *run) any { return r.chat }}
-		return readField(whole, root, f)
+		read := readField(whole, root, f)
+		if n.Value == "source" {
+			read.shape.enum = c.scope.Sources
+		}
+		return read
 	}
 	switch {
 	case n.Value == "env" || n.Value == "file":

@@ -139,7 +139,7 @@ func (c *checker) checkEnum(n ast.Node, s shape, v code) {
 	}
 	near, hint := didYouMean(text, s.enum), ""
 	if near == "" {
-		hint = "it is one of " + strings.Join(s.enum, ", ")
+		hint = unlessNear("", s.enum)
 	}
 	c.fail(n, hint, "%q never occurs here%s", text, near)
 }

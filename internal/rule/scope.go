@@ -18,6 +18,8 @@ import (
 type Scope struct {
 	// Lookups are the tables of lookup(), by name. Values are text, bool, int64, float64 or json.Number.
 	Lookups map[string]map[string]any
+	// Sources are the names that source may have; empty: any.
+	Sources []string
 }
 
 // Name is one name that routes can use.
