@@ -36,6 +36,9 @@ type arrival struct {
 
 const knownColumns = `number, id, platform, revision, stale, ended_at, bodies, fingerprints, chain`
 
+// conversationColumns are all of them.
+const conversationColumns = `number, id, platform, session, revision, stale, ended_at, seen_at, bodies, fingerprints, chain, first_at`
+
 func scanKnown(scan func(...any) error) (*row.Known, error) {
 	var k row.Known
 	var fingerprints, chain []byte
@@ -131,8 +134,12 @@ func (a *arrival) begin(t *tx) error {
 	}
 	k := &row.Known{}
 	a.See(k, 1)
-	err = t.exec(`INSERT INTO conversation VALUES (?, ?, ?, ?, 1, 0, ?, ?, 1, ?, ?)`, number, c.ID, c.Platform, a.Hook.Session,
-		row.Micros(c.EndedAt), row.Micros(t.now), []byte(k.Prints), row.PackChain(a.Chain))
+	first := c.ReceivedAt
+	if first.IsZero() {
+		first = t.now
+	}
+	err = t.exec(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, 1, 0, ?, ?, 1, ?, ?, ?)`, number, c.ID, c.Platform,
+		a.Hook.Session, row.Micros(c.EndedAt), row.Micros(t.now), []byte(k.Prints), row.PackChain(a.Chain), row.Micros(first))
 	if err != nil {
 		return err
 	}
@@ -150,6 +157,9 @@ func (a *arrival) revise(t *tx, k *row.Known) error {
 	a.See(k, revision)
 	err := t.exec(`UPDATE conversation SET revision = ?, ended_at = ?, seen_at = ?, bodies = 1, fingerprints = ?, chain = ? WHERE number = ?`,
 		revision, row.Micros(a.Hook.Conversation.EndedAt), row.Micros(t.now), []byte(k.Prints), row.PackChain(a.Chain), k.Number)
+	if err == nil {
+		err = t.outdate(k.Number)
+	}
 	if err != nil {
 		return err
 	}

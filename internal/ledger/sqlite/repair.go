@@ -193,8 +193,8 @@ func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
 		return err
 	}
 	k := s.known
-	err := t.exec(`INSERT INTO conversation VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, k.ID, k.Platform, s.session, k.Revision, k.Stale,
-		k.EndedAt, s.seenAt, len(s.bodies) > 0, []byte(k.Prints), row.PackChain(k.Chain))
+	err := t.exec(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, k.ID, k.Platform, s.session,
+		k.Revision, k.Stale, k.EndedAt, s.seenAt, len(s.bodies) > 0, []byte(k.Prints), row.PackChain(k.Chain), s.firstAt)
 	if err != nil {
 		return err
 	}
@@ -217,7 +217,10 @@ func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
 	for _, a := range s.attempts {
 		values := slices.Clone(a.values)
 		values[0] = number
-		if err := t.exec(`INSERT OR IGNORE INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...); err != nil {
+		for len(values) < attemptWidth {
+			values = append(values, "") // of version 1
+		}
+		if err := t.exec(`INSERT OR IGNORE INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...); err != nil {
 			return err
 		}
 		counts.Attempts++
@@ -257,6 +260,9 @@ func (r *repair) merge(t *tx, s *salvaged, k *row.Known, counts *ledger.Repaired
 		return err
 	}
 	if err := r.mergeContent(t, s, k, rows); err != nil {
+		return err
+	}
+	if err := t.outdate(k.Number); err != nil {
 		return err
 	}
 	for _, old := range s.deliveries {

@@ -54,6 +54,13 @@ func explore(ctx context.Context, m *image, told func(done, of int)) (*wreck, er
 	return w, nil
 }
 
+// How many values the newest rows have. Those of version 1, which are not written again when columns are added, have
+// fewer: 11 of a conversation, 21 of a delivery, 10 of an attempt.
+const (
+	deliveryWidth = 25
+	attemptWidth  = 13
+)
+
 // note tells by the shape of a row which table it is of.
 func (w *wreck) note(at place, r record) {
 	is := func(i int, kind string) bool { return fmt.Sprintf("%T", r.values[i]) == kind }
@@ -62,7 +69,7 @@ func (w *wreck) note(at place, r record) {
 		return w.of(n)
 	}
 	switch {
-	case r.table && len(r.values) == 11 && is(1, "string"):
+	case r.table && (len(r.values) == 11 || len(r.values) == 12) && is(1, "string"):
 		w.of(r.rowid).row = at
 	case r.table && len(r.values) == 6 && is(0, "int64"):
 		of := number()
@@ -71,10 +78,10 @@ func (w *wreck) note(at place, r record) {
 		w.quarantine = append(w.quarantine, at)
 	case r.table && len(r.values) == 2 && is(0, "string"):
 		w.configs = append(w.configs, at)
-	case !r.table && len(r.values) == 21 && is(0, "int64"):
+	case !r.table && (len(r.values) == 21 || len(r.values) == deliveryWidth) && is(0, "int64"):
 		of := number()
 		of.deliveries = append(of.deliveries, at)
-	case !r.table && len(r.values) == 10 && is(0, "int64"):
+	case !r.table && (len(r.values) == 10 || len(r.values) == attemptWidth) && is(0, "int64"):
 		of := number()
 		of.attempts = append(of.attempts, at)
 	case !r.table && len(r.values) == 2 && is(0, "string") && is(1, "int64"):
@@ -115,6 +122,7 @@ type salvaged struct {
 	known      *row.Known
 	session    string
 	seenAt     int64
+	firstAt    int64
 	bodies     []salvagedBody // whole ones, by revision
 	broken     []salvagedBody // of which the conversation cannot be read, but the hook can
 	deliveries []*row.Delivery
@@ -196,6 +204,10 @@ func (s *salvaged) readRow(w *wreck, at place) {
 		w.lostRows++
 		return
 	}
+	s.firstAt = s.seenAt // the best that is known of a row of version 1
+	if len(r.values) > 11 {
+		_ = assign(r.values[11:], &s.firstAt)
+	}
 	k.Revision, k.Stale, k.Bodies, k.Prints, k.Chain = int(revision), int(stale), bodies == 1, prints, row.UnpackChain(chain)
 	s.known = &k
 }
@@ -241,6 +253,9 @@ func (s *salvaged) identify(codec row.Codec, id string) {
 		}
 		k.Platform, k.EndedAt, k.Chain = hook.Conversation.Platform, row.Micros(hook.Conversation.EndedAt), a.Chain
 		s.seenAt = max(s.seenAt, b.received)
+		if s.firstAt == 0 {
+			s.firstAt = b.received
+		}
 	}
 	if k.Revision > 0 {
 		s.known = k
@@ -269,6 +284,9 @@ func (w *wreck) delivery(at place) (*row.Delivery, error) {
 	if !assign(r.values, &d.Conversation, &d.Target, &state, &want, &have, &trying, &doubt, &lapsed, &d.DueAt, &d.PendingSince, &d.SettledAt,
 		&d.Fence, &claims, &tries, &d.FirstAt, &planned, &ignore, &d.Routes, &d.Config, &d.Tried, &receipt) ||
 		d.Target == "" || want < 1 || state < 0 || state > int64(ledger.Superseded) {
+		return nil, errMalformed
+	}
+	if len(r.values) == deliveryWidth && !assign(r.values[21:], &d.Class, &d.Reason, &d.FailedAt, &d.Pinned) {
 		return nil, errMalformed
 	}
 	d.State, d.Want, d.Have, d.Trying, d.Doubt = ledger.State(state), int(want), int(have), int(trying), int(doubt)

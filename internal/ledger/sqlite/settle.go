@@ -42,10 +42,12 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 	return answer, nil
 }
 
+const attemptColumns = `conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response`
+
 // log appends a line to the log of attempts. A lease has one.
 func (t *tx) log(r *row.Delivery, revision int, a ledger.Attempt) error {
-	return t.exec(`INSERT INTO attempt VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Conversation, r.Target, r.Fence, revision, a.Number,
-		row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason)
+	return t.exec(`INSERT INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Conversation, r.Target, r.Fence,
+		revision, a.Number, row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason, a.Class, a.Config, a.Response)
 }
 
 // Replay makes a dead delivery due now, with new attempts to spend. What is known of the target stays: its receipt, and
