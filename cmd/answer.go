@@ -166,10 +166,17 @@ func (a *answer) targets(e *gateway.Explained, cfg *config.Config) {
 		for _, note := range t.Dropped {
 			a.line("  dropped  %s", note)
 		}
-		s := sheet{text: &a.text, bounds: a.bounds, order: gateway.FieldOrder(cfg, t.Target)}
+		order := gateway.FieldOrder(cfg, t.Target)
+		if preview, ok := e.Previews[t.Target]; ok {
+			a.requests(preview, order)
+			a.notSent(append(t.NotSent, preview.NotSent...))
+			continue
+		}
+		s := sheet{text: &a.text, bounds: a.bounds, order: order}
 		if fields, ok := s.plain(t.Fields, "").(map[string]any); ok {
 			s.mapping(fields, "", 2)
 		}
+		a.notSent(t.NotSent)
 	}
 }
 

@@ -61,6 +61,21 @@ type sheet struct {
 	text *strings.Builder
 	bounds
 	order map[string]int // of paths with dots
+	loose bool           // a path counts as known if its end is: ticket.subject if subject is
+}
+
+// rank is the place of a path in the order.
+func (s sheet) rank(path string) (at int, known bool) {
+	for {
+		if at, known = s.order[path]; known || !s.loose {
+			return at, known
+		}
+		_, inner, nested := strings.Cut(path, ".")
+		if !nested {
+			return 0, false
+		}
+		path = inner
+	}
 }
 
 // plain turns a value into what a sheet writes: nil, bool, number, string, []any, map[string]any. The keys of records
@@ -107,7 +122,7 @@ func (s sheet) decode(d *json.Decoder, path string) (any, error) {
 			}
 			name := fmt.Sprint(key)
 			at := inside(path, name)
-			if _, known := s.order[at]; !known {
+			if _, known := s.rank(at); !known {
 				s.order[at] = len(s.order)
 			}
 			if out[name], err = s.decode(d, at); err != nil {
@@ -135,7 +150,7 @@ func (s sheet) decode(d *json.Decoder, path string) (any, error) {
 // long ones.
 func (s sheet) mapping(m map[string]any, path string, indent int) {
 	rank := func(key string) int {
-		if at, named := s.order[inside(path, key)]; named {
+		if at, named := s.rank(inside(path, key)); named {
 			return at
 		}
 		if _, ok := s.short(m[key]); ok {
@@ -188,7 +203,7 @@ func (s sheet) item(v any, path string, indent int) {
 		return
 	}
 	var inner strings.Builder
-	sheet{text: &inner, bounds: s.bounds, order: s.order}.mapping(m, path, indent+2)
+	sheet{text: &inner, bounds: s.bounds, order: s.order, loose: s.loose}.mapping(m, path, indent+2)
 	s.text.WriteString(hyphen + inner.String()[len(hyphen):])
 }
 
@@ -197,7 +212,11 @@ func (s sheet) long(lead, text string, indent int) {
 	size := count(utf8.RuneCountInString(text), "character")
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if len(lines) == 1 {
-		s.line(fmt.Sprintf("%s %s (%s)", lead, s.shorten(text), size))
+		if short := s.shorten(lines[0]); short != lines[0] {
+			s.line(fmt.Sprintf("%s %s (%s)", lead, short, size))
+			return
+		}
+		s.line(lead + " " + s.scalar(lines[0]))
 		return
 	}
 	s.line(fmt.Sprintf("%s (%d lines, %s)", lead, len(lines), size))

@@ -18,6 +18,7 @@ func TestSheet(t *testing.T) {
 	for name, test := range map[string]struct {
 		value mapping
 		order map[string]int
+		loose bool
 		want  string
 	}{
 		"scalars": {
@@ -39,6 +40,7 @@ func TestSheet(t *testing.T) {
 		},
 		"long line":       {value: mapping{"a": strings.Repeat("ž", 30)}, want: "a: " + strings.Repeat("ž", 20) + "… (30 characters)\n"},
 		"many lines":      {value: mapping{"a": "1\n2\n3\n4\n"}, want: "a: (4 lines, 8 characters)\n  1\n  2\n  … and 2 more lines\n"},
+		"one line":        {value: mapping{"a": "1\n"}, want: "a: \"1\"\n"},
 		"one line more":   {value: mapping{"a": "1\n2\n3"}, want: "a: (3 lines, 5 characters)\n  1\n  2\n  3\n"},
 		"empty":           {value: mapping{"a": mapping{}, "b": []any{}}, want: "a: {}\nb: []\n"},
 		"list":            {value: mapping{"a": []any{1, "x", nil}}, want: "a: [1, x, null]\n"},
@@ -53,12 +55,16 @@ func TestSheet(t *testing.T) {
 			value: mapping{"a": []any{json.RawMessage(`{"z":1,"b":{"y":[],"x":1.50}}`)}, "t": time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 			want:  "t: 2026-01-02T03:04:05Z\na: (1 item)\n  - z: 1\n    b:\n      y: []\n      x: 1.50\n",
 		},
+		"known by its end": {
+			value: mapping{"t": mapping{"a": 1, "b": mapping{"c": 2, "d": 3}}}, order: map[string]int{"b": 0, "b.d": 1, "a": 2}, loose: true,
+			want: "t:\n  b:\n    d: 3\n    c: 2\n  a: 1\n",
+		},
 		"escape sequence": {value: mapping{"a": "x\x1b[2Jy"}, want: "a: x\ufffd[2Jy\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var out strings.Builder
-			s := sheet{text: &out, bounds: b, order: test.order}
+			s := sheet{text: &out, bounds: b, order: test.order, loose: test.loose}
 			if s.order == nil {
 				s.order = map[string]int{}
 			}

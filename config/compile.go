@@ -115,7 +115,7 @@ func optional(fields []connectors.Field) []connectors.Field {
 	out := slices.Clone(fields)
 	for i := range out {
 		f := &out[i]
-		f.Required = false
+		f.Required, f.Unused = false, ""
 		f.Fields = optional(f.Fields)
 		if f.Items != nil {
 			f.Items = &optional([]connectors.Field{*f.Items})[0]

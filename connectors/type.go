@@ -138,4 +138,5 @@ type Field struct {
 	Fields   []Field  // Map: the keys that it may have; empty: any
 	Keys     string   // Map: an RE2 pattern that a key must match as a whole; empty: any. Doc says what keys are
 	NotKeys  []string // Map: keys that it must not have, in upper or lower case
+	Unused   string   // why it is never sent with these settings, such as: needs mode: import; a route must not map it. "": it is sent
 }

@@ -43,27 +43,37 @@ func once(s Settings) connectors.Once {
 }
 
 func fields(s Settings) []connectors.Field {
+	noLookup, noUpdate, noBody := "", "", ""
+	if s.Once != "lookup" {
+		noLookup = "needs once: lookup"
+	}
+	if !s.updates() {
+		noUpdate = "needs receipt.id, which says where the answer holds the id"
+	}
+	if s.Method == http.MethodGet && noUpdate != "" {
+		noBody = "method GET sends no body"
+	}
 	text := &connectors.Field{Name: "value", Type: connectors.Text, Doc: "the value"}
 	path := connectors.Field{
 		Name: "path", Type: connectors.Any, NoGaps: true,
 		Doc: "path that is appended to the url's: a text, or a list of which each item is one segment, whatever it holds",
 	}
 	query := connectors.Field{Name: "query", Type: connectors.Map, Items: text, Doc: "query values, added to the url's"}
-	body := connectors.Field{Name: "body", Type: connectors.Any, Doc: "the body; with encoding form a map, with text a text"}
+	body := connectors.Field{Name: "body", Type: connectors.Any, Unused: noBody, Doc: "the body; with encoding form a map, with text a text"}
 	updatePath := path
 	updatePath.Doc = "path that is appended to the url's; {id} is the id from the receipt"
 	lookup := connectors.Field{
-		Name: "lookup", Type: connectors.Map, Required: s.Once == "lookup",
+		Name: "lookup", Type: connectors.Map, Required: s.Once == "lookup", Unused: noLookup,
 		Doc:    "the GET request that finds what an uncertain attempt may have created; needs once: lookup",
 		Fields: []connectors.Field{path, query},
 	}
 	updateLookup := connectors.Field{
-		Name: "lookup", Type: connectors.Map,
+		Name: "lookup", Type: connectors.Map, Unused: noLookup,
 		Doc:    "the GET request that finds something if the target has this update already; needs once: lookup. Without it an update of which the outcome is unknown is sent again",
 		Fields: []connectors.Field{updatePath, query},
 	}
 	update := connectors.Field{
-		Name: "update", Type: connectors.Map,
+		Name: "update", Type: connectors.Map, Unused: noUpdate,
 		Doc: "the request for a conversation that the target holds already; needs receipt.id. Without it the same request is sent again under a new key, or with once: lookup nothing",
 		Fields: []connectors.Field{
 			{Name: "method", Type: connectors.Text, Values: []string{"PUT", "PATCH", "POST"}, Doc: "method of the update; PUT unless said"},
@@ -77,6 +87,11 @@ func fields(s Settings) []connectors.Field {
 		Doc: "further headers; line breaks become spaces",
 	}
 	return []connectors.Field{body, path, query, headers, lookup, update}
+}
+
+// updates tells whether the id of what the target holds can be known, so that it can be updated.
+func (s Settings) updates() bool {
+	return s.Receipt.ID != "" || s.Once == "lookup" && s.Lookup.ID != ""
 }
 
 // target is one configured API.

@@ -114,7 +114,7 @@ func TestDescriptions(t *testing.T) {
 	for path := range fixtures() {
 		a := account()
 		b := open(t, a, settings(withTicket))
-		b.mustPush(t, record(1, 1, mapped(t, path)))
+		b.mustPush(t, record(1, 1, mapped(t, path, true)))
 		if err := b.Connector.(connectors.Checker).Check(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -26,8 +26,11 @@ targets:
   crm: {type: hubspot, token: '${env.TOKEN}'}
 `
 
-// mapped decodes a hook and renders it by the default mapping.
-func mapped(t *testing.T, path string) map[string]any {
+const ticketLine = `  crm: {type: hubspot, token: '${env.TOKEN}', ticket: {pipeline: '0', stage: '1'}}
+`
+
+// mapped decodes a hook and renders it by the default mapping, for a target that makes tickets if wanted.
+func mapped(t *testing.T, path string, ticket bool) map[string]any {
 	t.Helper()
 	body, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +39,11 @@ func mapped(t *testing.T, path string) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := load(t, tenLines)
+	text := tenLines
+	if ticket {
+		text = text[:strings.Index(text, "  crm:")] + ticketLine
+	}
+	cfg := load(t, text)
 	name := "shop"
 	if strings.HasPrefix(filepath.Base(path), "proprofs") {
 		name = "desk"
@@ -78,7 +85,7 @@ func deliver(t *testing.T, a *hubspottest.Account, path string, ticket bool) {
 	if ticket {
 		change = withTicket
 	}
-	receipt := open(t, a, settings(change)).mustPush(t, record(1, 1, mapped(t, path)))
+	receipt := open(t, a, settings(change)).mustPush(t, record(1, 1, mapped(t, path, ticket)))
 	if receipt.ID == "" || receipt.URL == "" || receipt.Parts["contact"] == "" {
 		t.Errorf("receipt %+v", receipt)
 	}

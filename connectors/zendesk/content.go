@@ -52,7 +52,7 @@ const (
 	fieldID = "[1-9][0-9]{0,18}" // keys of custom_fields, as a pattern
 )
 
-func fields(Settings) []connectors.Field {
+func fields(s Settings) []connectors.Field {
 	text := func(name, doc string) connectors.Field {
 		return connectors.Field{Name: name, Type: connectors.Text, Doc: doc}
 	}
@@ -65,7 +65,7 @@ func fields(Settings) []connectors.Field {
 	oneOf := func(name, doc string, values ...string) connectors.Field {
 		return connectors.Field{Name: name, Type: connectors.Text, Doc: doc, Values: values}
 	}
-	return []connectors.Field{
+	all := []connectors.Field{
 		{Name: "subject", Type: connectors.Text, Required: true, Limit: maxSubject, Doc: "subject of the ticket"},
 		{Name: "html_body", Type: connectors.HTML, Required: true, Limit: maxBody, Doc: "the transcript: the comment of the ticket. What exceeds 64 KiB is cut after a message, and all of it attached as a file"},
 		{Name: "summary", Type: connectors.HTML, Limit: maxSummary, Doc: "what stands above the transcript; a revision repeats it when it has changed"},
@@ -101,6 +101,16 @@ func fields(Settings) []connectors.Field {
 		instant("updated_at", "mode import: when the ticket was last changed"),
 		instant("solved_at", "mode import: when the ticket was solved; only with status solved"),
 	}
+	if s.Mode == modeImport {
+		return all
+	}
+	for i := range all {
+		switch all[i].Name {
+		case "messages", "created_at", "updated_at", "solved_at":
+			all[i].Unused = "needs mode: import"
+		}
+	}
+	return all
 }
 
 // newContent reads the fields of a record. now guards against times in the future, which Zendesk refuses.

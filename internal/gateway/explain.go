@@ -4,11 +4,13 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/pipeline"
 	"github.com/afterchat/afterchat/internal/source"
@@ -22,10 +24,62 @@ type Explained struct {
 	pipeline.Explanation
 	// Redacted names the redactions of each target that has any.
 	Redacted map[string][]string `json:"redacted,omitempty"`
+	// Previews are what each target would be sent, by its name; without those whose connector cannot tell, and those
+	// that cannot be rendered.
+	Previews map[string]Previewed `json:"previews,omitempty"`
 }
 
-// Explain decodes a hook of a source and routes and maps it. An *source.Error means that it would go to quarantine.
+// Previewed is what a target would be sent.
+type Previewed struct {
+	connectors.Preview
+	Error string `json:"error,omitempty"` // nothing more would be sent; how the delivery would fail
+	Hint  string `json:"hint,omitempty"`
+}
+
+// Explain decodes a hook of a source, routes and maps it, and says what each target would be sent. An *source.Error
+// means that the hook would go to quarantine.
 func Explain(cfg *config.Config, sourceName string, body []byte, contentType string, received time.Time) (*Explained, error) {
+	e, err := explain(cfg, sourceName, body, contentType, received)
+	if err != nil {
+		return nil, err
+	}
+	e.Previews, err = previews(cfg, e.Conversation.ID, e.Targets)
+	return e, err
+}
+
+// previews asks the connectors what they would send for the first revision of a conversation that no target holds.
+func previews(cfg *config.Config, conversation string, targets []pipeline.ExplainedTarget) (map[string]Previewed, error) {
+	out := map[string]Previewed{}
+	for _, t := range targets {
+		at := slices.IndexFunc(cfg.Targets, func(c config.Target) bool { return c.Name == t.Target })
+		if at < 0 || t.Error != "" {
+			continue
+		}
+		connector, err := openConnector(cfg, cfg.Targets[at], Options{Logger: slog.New(slog.DiscardHandler)})
+		if err != nil {
+			return nil, err
+		}
+		previewer, ok := connector.(connectors.Previewer)
+		if !ok {
+			continue
+		}
+		preview, err := previewer.Preview(firstRecord(conversation, cfg.Targets[at], t.Fields))
+		made := Previewed{Preview: preview}
+		if err != nil {
+			made.Error, made.Hint = err.Error(), connectors.Classify(err).Hint
+		}
+		out[t.Target] = made
+	}
+	return out, nil
+}
+
+// firstRecord is the first revision of a conversation on its first try.
+func firstRecord(conversation string, t config.Target, fields map[string]any) connectors.Record {
+	object := "afterchat:" + conversation + ":" + firstName(t)
+	return connectors.Record{Object: object, Request: object + ":1", Revision: 1, Attempt: 1, Fields: fields}
+}
+
+func explain(cfg *config.Config, sourceName string, body []byte, contentType string, received time.Time) (*Explained, error) {
 	for _, s := range cfg.Sources {
 		if s.Name != sourceName {
 			continue

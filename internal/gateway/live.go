@@ -149,10 +149,7 @@ func SendTest(ctx context.Context, cfg *config.Config, name string, o Options, n
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
-	object := "afterchat:" + c.ID + ":" + firstName(t)
-	sent.Receipt, err = connector.Push(ctx, connectors.Record{
-		Object: object, Request: object + ":1", Revision: 1, Attempt: 1, Fields: rendered.Fields,
-	})
+	sent.Receipt, err = connector.Push(ctx, firstRecord(c.ID, t, rendered.Fields))
 	return sent, err
 }
 

@@ -37,7 +37,7 @@ type Difference struct {
 // Try runs one test. body is its sample. It sends nothing and needs no ledger.
 func Try(cfg *config.Config, t config.Test, body []byte, now time.Time) Trial {
 	trial := Trial{Name: t.Name, Source: t.Source, Sample: t.Sample}
-	explained, err := Explain(cfg, t.Source, body, "", now)
+	explained, err := explain(cfg, t.Source, body, "", now)
 	if err != nil {
 		trial.Mismatch = []Difference{{What: "sample", Notes: []string{err.Error()}}}
 		return trial

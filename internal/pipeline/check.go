@@ -163,6 +163,44 @@ func (p *Pipeline) checkRequired(t Target, implicit bool) []Problem {
 	return problems
 }
 
+// checkUnused reports what routes map to fields that are never sent with the settings of the target. In a default mapping
+// they stand for targets with other settings.
+func checkUnused(d Definition, targets []Target, implicit bool) []Problem {
+	var problems []Problem
+	for i, r := range d.Routes {
+		for _, to := range r.To {
+			path := Path{"routes", i, "to", to.Target}
+			if implicit {
+				path = Path{"targets", to.Target}
+			}
+			at := slices.IndexFunc(targets, func(t Target) bool { return t.Name == to.Target })
+			if at >= 0 {
+				problems = append(problems, unused(to.Fields, targets[at].Fields, path)...)
+			}
+		}
+	}
+	return problems
+}
+
+func unused(m Mapping, fields []connectors.Field, path Path) []Problem {
+	var problems []Problem
+	for _, e := range m {
+		f, ok := fieldNamed(fields, e.Key)
+		inner, nested := e.Value.(Mapping)
+		switch {
+		case !ok || e.Value == nil:
+		case f.Unused != "":
+			problems = append(problems, Problem{
+				Path: path.at(e.Key), Offset: -1, Text: fmt.Sprintf("field %q would never be sent: %s", e.Key, f.Unused),
+				Hint: "change the settings of the target, or leave it out here",
+			})
+		case nested:
+			problems = append(problems, unused(inner, f.Fields, path.at(e.Key))...)
+		}
+	}
+	return problems
+}
+
 // checkTables reports values of lookup tables that a field does not take: they would be absent there.
 func (p *Pipeline) checkTables(lookups map[string]map[string]any, implicit bool) []Problem {
 	var problems []Problem

@@ -52,6 +52,7 @@ type routeTarget struct {
 // mapping is a compiled Mapping, or what is wrong with it.
 type mapping struct {
 	entries  []entry
+	unused   []connectors.NotSent // fields that it fills and that are never sent with the target's settings
 	problems []Problem
 }
 
@@ -81,6 +82,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	}
 	problems = append(problems, p.checkTables(d.Lookups, implicit)...)
 	problems = append(problems, checkLookalikes(d)...)
+	problems = append(problems, checkUnused(d, targets, implicit)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Path.routeOf(), b.Path.routeOf()) })
 	if len(problems) > 0 {
 		return nil, problems
@@ -226,6 +228,10 @@ func (c compiler) mapping(m Mapping, fields []connectors.Field, path Path) mappi
 		}
 		n, problems := c.node(e.Value, field, path.at(e.Key))
 		compiled.problems = append(compiled.problems, problems...)
+		if field.Unused != "" && e.Value != nil {
+			compiled.unused = append(compiled.unused, connectors.NotSent{Field: e.Key, Why: field.Unused})
+			continue
+		}
 		compiled.entries = append(compiled.entries, entry{e.Key, n})
 	}
 	return compiled

@@ -5,9 +5,11 @@ package pipeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
@@ -50,7 +52,9 @@ type ExplainedTarget struct {
 	Fields  map[string]any `json:"fields,omitempty"`
 	Cut     []string       `json:"cut,omitempty"`
 	Dropped []string       `json:"dropped,omitempty"`
-	Error   string         `json:"error,omitempty"` // the delivery would be dead
+	// NotSent are fields of the mapping that the settings of the target do not let be sent.
+	NotSent []connectors.NotSent `json:"not_sent,omitempty"`
+	Error   string               `json:"error,omitempty"` // the delivery would be dead
 }
 
 // Explain routes and maps a conversation and says why.
@@ -132,5 +136,6 @@ func (p *Pipeline) explainTarget(c *chat.Conversation, m Match) ExplainedTarget 
 		return e
 	}
 	e.Fields, e.Cut, e.Dropped = rendered.Fields, rendered.Cut, rendered.Dropped
+	e.NotSent = slices.Clone(p.targets[m.Target].defaults.unused)
 	return e
 }
