@@ -101,9 +101,9 @@ type DeliveryRow struct {
 	Pinned    string // it is rendered with this configuration; "": with that of the day
 	Receipt   connectors.Receipt
 	// Class is what the newest failure has in common with others of its cause: "rejected 422 custom_fields", "mapping
-	// subject", "temporary timeout"; "" after a success and before an attempt.
+	// subject", "temporary timeout"; "" after a success and before an attempt. A replay leaves it until the next attempt.
 	Class    string
-	Reason   string    // what the newest failure said
+	Reason   string    // what the newest failure said, or why the delivery was cancelled or dropped
 	FailedAt time.Time // zero: it has not failed
 
 	// Of the conversation, as in ConversationRow.
