@@ -169,6 +169,9 @@ func (d *desk) begin(a *arrival) error {
 		Known:   row.Known{Number: d.numbers[0], ID: c.ID, Platform: c.Platform, Revision: 1, EndedAt: row.Micros(c.EndedAt), Bodies: true, Chain: a.Chain},
 		session: a.Hook.Session, seenAt: row.Micros(d.now), day: dayOf(d.now), fresh: true, changed: true,
 	}
+	if k.firstAt = row.Micros(c.ReceivedAt); k.firstAt == 0 {
+		k.firstAt = k.seenAt
+	}
 	if err := d.keep(a, k, 1); err != nil {
 		return err
 	}

@@ -54,10 +54,11 @@ func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte,
 	return body, contentType, nil
 }
 
-// Attempts returns the log of attempts of a delivery, the oldest first.
+// Attempts returns the log of attempts of a delivery, the oldest first, with their details.
 func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []ledger.Attempt, err error) {
 	err = l.once(ctx, patience, func() error {
-		rows, err := l.pool.Query(ctx, `SELECT a.at, a.number, a.kind, a.duration, a.status, a.reason FROM conversation c
+		rows, err := l.pool.Query(ctx, `SELECT a.at, a.number, a.kind, a.duration, a.status, a.reason, a.class, a.config, a.response
+			FROM conversation c
 			JOIN attempt a ON a.day = c.day AND a.conversation = c.number AND a.target = $2
 			WHERE c.id = $1 AND c.bodies ORDER BY a.fence, a.at`, clean(id), clean(target))
 		if err != nil {
@@ -65,7 +66,7 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 		}
 		attempts, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (a ledger.Attempt, err error) {
 			var at, duration int64
-			err = r.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason)
+			err = r.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason, &a.Class, &a.Config, &a.Response)
 			a.At, a.Duration = row.FromMicros(at), time.Duration(duration)*time.Microsecond
 			return a, err
 		})
@@ -92,7 +93,7 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 // sizeQuery adds up what the tables of the ledger take on disk, with their indexes.
 const sizeQuery = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
 	WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND (c.relispartition OR c.relname IN
-	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version'))`
+	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version', 'summary', 'replay_job', 'audit', 'series'))`
 
 // Stats returns the gauges, of the database and so of all replicas. It reads counters and the ends of indexes, so its
 // cost grows with the number of targets and not with what the ledger holds.

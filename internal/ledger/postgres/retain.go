@@ -127,6 +127,7 @@ func (t *tx) expire(k *talk, now, until time.Time) {
 		}
 	}
 	k.Bodies, k.changed = false, true
+	t.write(`DELETE FROM summary WHERE conversation = $1`, k.Number)
 	if dayEnd(k.day).After(until) {
 		t.write(`DELETE FROM body WHERE day = $1 AND conversation = $2`, k.day, k.Number)
 		t.write(`DELETE FROM attempt WHERE day = $1 AND conversation = $2`, k.day, k.Number)

@@ -16,6 +16,7 @@ type talk struct {
 	row.Known
 	session string
 	seenAt  int64
+	firstAt int64 // of a fresh one
 	day     int
 	fresh   bool // not in the database yet
 	changed bool
@@ -35,7 +36,7 @@ func scanTalk(rows pgx.Rows) (*talk, error) {
 }
 
 const rowColumns = `conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries,
-	first_at, planned, ignore, routes, config, tried, receipt`
+	first_at, planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned`
 
 func scanRow(rows pgx.Rows, more ...any) (*row.Delivery, error) {
 	var r row.Delivery
@@ -43,6 +44,7 @@ func scanRow(rows pgx.Rows, more ...any) (*row.Delivery, error) {
 	err := rows.Scan(append([]any{
 		&r.Conversation, &r.Target, &r.State, &r.Want, &r.Have, &r.Trying, &r.Doubt, &r.Lapsed, &r.DueAt, &r.PendingSince, &r.SettledAt,
 		&r.Fence, &r.Claims, &r.Tries, &r.FirstAt, &r.Planned, &r.Ignore, &r.Routes, &r.Config, &r.Tried, &receipt,
+		&r.Class, &r.Reason, &r.FailedAt, &r.Pinned,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -90,7 +92,8 @@ func (ts talks) touched() (rows []*row.Delivery) {
 func (t *tx) storeTalks(all []*talk) {
 	for _, fresh := range []bool{true, false} {
 		var c struct {
-			numbers, ended, seen   []int64
+			numbers, ended         []int64
+			seen, first            []int64
 			ids, platforms, sessns []string
 			revisions, stale, days []int32
 			bodies                 []bool
@@ -100,7 +103,8 @@ func (t *tx) storeTalks(all []*talk) {
 			if k.fresh != fresh || !k.changed {
 				continue
 			}
-			c.numbers, c.ended, c.seen = append(c.numbers, k.Number), append(c.ended, k.EndedAt), append(c.seen, k.seenAt)
+			c.numbers, c.ended = append(c.numbers, k.Number), append(c.ended, k.EndedAt)
+			c.seen, c.first = append(c.seen, k.seenAt), append(c.first, k.firstAt)
 			c.ids, c.platforms, c.sessns = append(c.ids, k.ID), append(c.platforms, k.Platform), append(c.sessns, k.session)
 			c.revisions, c.stale = append(c.revisions, int32(k.Revision)), append(c.stale, int32(k.Stale))
 			c.days, c.bodies = append(c.days, int32(k.day)), append(c.bodies, k.Bodies)
@@ -109,9 +113,9 @@ func (t *tx) storeTalks(all []*talk) {
 		switch {
 		case len(c.numbers) == 0:
 		case fresh:
-			t.write(`INSERT INTO conversation (`+talkColumns+`) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[],
-				$5::int[], $6::int[], $7::bigint[], $8::bigint[], $9::boolean[], $10::int[], $11::bytea[], $12::bytea[])`,
-				c.numbers, c.ids, c.platforms, c.sessns, c.revisions, c.stale, c.ended, c.seen, c.bodies, c.days, c.prints, c.chains)
+			t.write(`INSERT INTO conversation (`+talkColumns+`, first_at) SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[],
+				$5::int[], $6::int[], $7::bigint[], $8::bigint[], $9::boolean[], $10::int[], $11::bytea[], $12::bytea[], $13::bigint[])`,
+				c.numbers, c.ids, c.platforms, c.sessns, c.revisions, c.stale, c.ended, c.seen, c.bodies, c.days, c.prints, c.chains, c.first)
 		default:
 			t.write(`UPDATE conversation c SET revision = u.revision, stale = u.stale, ended_at = u.ended_at, seen_at = u.seen_at,
 				bodies = u.bodies, day = u.day, fingerprints = u.fingerprints, chain = u.chain
@@ -128,10 +132,11 @@ func (t *tx) storeRows(rows []*row.Delivery) error {
 		return nil
 	}
 	n := len(rows)
-	conversations, dueAt, since, settled, fences, firstAt := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
+	conversations, dueAt, since, settled, fences, firstAt, failed := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	states, want, have, trying, doubt, claims, tries := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	lapsed, planned, ignore := make([]bool, n), make([]bool, n), make([]bool, n)
 	targets, routes, configs, tried, receipts := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
+	classes, reasons, pinned := make([]string, n), make([]string, n), make([]string, n)
 	for i, r := range rows {
 		receipt, err := row.PackReceipt(r.Receipt)
 		if err != nil {
@@ -142,17 +147,19 @@ func (t *tx) storeRows(rows []*row.Delivery) error {
 		claims[i], tries[i] = int32(r.Claims), int32(r.Tries)
 		lapsed[i], planned[i], ignore[i] = r.Lapsed, r.Planned, r.Ignore
 		targets[i], routes[i], configs[i], tried[i], receipts[i] = r.Target, r.Routes, r.Config, r.Tried, receipt
+		classes[i], reasons[i], failed[i], pinned[i] = clean(r.Class), clean(r.Reason), r.FailedAt, clean(r.Pinned)
 	}
 	t.write(`INSERT INTO delivery (`+rowColumns+`) SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[],
 		$7::int[], $8::boolean[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::int[], $14::int[], $15::bigint[],
-		$16::boolean[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[])
+		$16::boolean[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::bigint[], $25::text[])
 		ON CONFLICT (conversation, target) DO UPDATE SET state = excluded.state, want = excluded.want, have = excluded.have,
 		trying = excluded.trying, doubt = excluded.doubt, lapsed = excluded.lapsed, due_at = excluded.due_at,
 		pending_since = excluded.pending_since, settled_at = excluded.settled_at, fence = excluded.fence, claims = excluded.claims,
 		tries = excluded.tries, first_at = excluded.first_at, planned = excluded.planned, ignore = excluded.ignore,
-		routes = excluded.routes, config = excluded.config, tried = excluded.tried, receipt = excluded.receipt`,
+		routes = excluded.routes, config = excluded.config, tried = excluded.tried, receipt = excluded.receipt,
+		class = excluded.class, reason = excluded.reason, failed_at = excluded.failed_at, pinned = excluded.pinned`,
 		conversations, targets, states, want, have, trying, doubt, lapsed, dueAt, since, settled, fences, claims, tries, firstAt,
-		planned, ignore, routes, configs, tried, receipts)
+		planned, ignore, routes, configs, tried, receipts, classes, reasons, failed, pinned)
 	return nil
 }
 
@@ -174,15 +181,17 @@ func (t *tx) storeLines(lines []line) {
 	days, revisions, numbers, statuses := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	conversations, fences, at, durations := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	targets, kinds, reasons := make([]string, n), make([]string, n), make([]string, n)
+	classes, configs, responses := make([]string, n), make([]string, n), make([]string, n)
 	for i, l := range lines {
 		days[i], revisions[i], numbers[i], statuses[i] = int32(l.day), int32(l.revision), int32(l.attempt.Number), int32(l.attempt.Status)
 		conversations[i], fences[i], at[i], durations[i] = l.row.Conversation, l.fence, row.Micros(l.attempt.At), l.attempt.Duration.Microseconds()
 		targets[i], kinds[i], reasons[i] = l.row.Target, l.attempt.Kind, clean(l.attempt.Reason)
+		classes[i], configs[i], responses[i] = clean(l.attempt.Class), clean(l.attempt.Config), clean(l.attempt.Response)
 	}
-	t.write(`INSERT INTO attempt (day, conversation, target, fence, revision, number, at, kind, duration, status, reason)
+	t.write(`INSERT INTO attempt (day, conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response)
 		SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::bigint[],
-		$10::int[], $11::text[])`,
-		days, conversations, targets, fences, revisions, numbers, at, kinds, durations, statuses, reasons)
+		$10::int[], $11::text[], $12::text[], $13::text[], $14::text[])`,
+		days, conversations, targets, fences, revisions, numbers, at, kinds, durations, statuses, reasons, classes, configs, responses)
 }
 
 // body is the body of one hook.

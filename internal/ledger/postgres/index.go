@@ -1,0 +1,269 @@
+// This file keeps what lists and searches know of conversations, in the background: hooks are acknowledged without it.
+
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/afterchat/afterchat/internal/ledger/row"
+)
+
+const (
+	// indexGap is how long hooks wait for company before they are indexed, and how often what other replicas left is
+	// looked for.
+	indexGap = time.Second
+	// indexBatch is how many conversations share a transaction: few, for a hook of one of them waits for it.
+	indexBatch = 100
+	// indexPatience is for how long a list waits until what has come in is indexed. After an upgrade of a large ledger
+	// that is not enough, and a list shows what there is.
+	indexPatience = 2 * time.Second
+)
+
+// index brings summaries up to date until ctx ends: one replica at a time, the others look whether it is still there.
+func (l *Ledger) index(ctx context.Context) {
+	ticker := time.NewTicker(indexGap)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		for more := true; more && ctx.Err() == nil; {
+			n, err := l.indexSome(ctx, false)
+			if err != nil && ctx.Err() == nil {
+				l.options.Logger.Debug("indexing failed; it is tried again", "error", err)
+			}
+			more = n == indexBatch
+		}
+	}
+}
+
+// catchUp indexes what has come in, for a list that is asked for now.
+func (l *Ledger) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, indexPatience)
+	defer cancel()
+	for {
+		var behind bool
+		err := l.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM conversation WHERE bodies AND indexed < revision)`).Scan(&behind)
+		if err == nil && behind {
+			var n int
+			n, err = l.indexSome(ctx, true)
+			behind = n > 0
+		}
+		switch {
+		case ctx.Err() != nil && context.Cause(ctx) == context.DeadlineExceeded:
+			return nil // the list shows what is indexed
+		case err != nil || !behind:
+			return err
+		}
+	}
+}
+
+// unindexed is a conversation whose turn has come.
+type unindexed struct {
+	number   int64
+	id       string
+	revision int
+	packed   []byte // nil: it is missing
+	received int64  // its first hook
+	routes   map[string]bool
+	routed   bool
+}
+
+// indexSome indexes a batch and returns how many conversations were in it; 0 too if another replica is at it, unless it
+// waits for that one.
+func (l *Ledger) indexSome(ctx context.Context, wait bool) (int, error) {
+	var found []*unindexed
+	lock := `SELECT pg_try_advisory_xact_lock($1)`
+	if wait {
+		lock = `SELECT true FROM pg_advisory_xact_lock($1)`
+	}
+	mine := false
+	err := l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+		b.Queue(`SET LOCAL synchronous_commit = off`) // what is lost is indexed again
+		each(b, func(rows pgx.Rows) error { return rows.Scan(&mine) }, lock, l.key("index", ""))
+	}, func(t *tx) (err error) {
+		if found = nil; !mine {
+			return nil
+		}
+		if found, err = t.readUnindexed(); err != nil || len(found) == 0 {
+			return err
+		}
+		return t.storeSummaries(found)
+	})
+	if err != nil {
+		return 0, err
+	}
+	return len(found), nil
+}
+
+// readUnindexed locks and reads the newest conversations that are not indexed, so that after an upgrade what is asked for
+// most is there first. One that is being changed has its turn later.
+func (t *tx) readUnindexed() (found []*unindexed, err error) {
+	var b pgx.Batch
+	var numbers []int64
+	each(&b, func(rows pgx.Rows) error {
+		u := &unindexed{routes: map[string]bool{}}
+		err := rows.Scan(&u.number, &u.id, &u.revision, &u.packed, &u.received)
+		found, numbers = append(found, u), append(numbers, u.number)
+		return err
+	}, `WITH next AS MATERIALIZED (SELECT number, id, day, revision FROM conversation WHERE bodies AND indexed < revision
+			ORDER BY number DESC LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
+		SELECT n.number, n.id, n.revision, b.decoded, coalesce((SELECT min(f.received_at) FROM body f
+			WHERE f.day = n.day AND f.conversation = n.number AND f.received_at > 0), 0)
+		FROM next n LEFT JOIN body b ON b.day = n.day AND b.conversation = n.number AND b.revision = n.revision`, indexBatch)
+	if err := t.send(&b); err != nil || len(found) == 0 {
+		return nil, err
+	}
+	b = pgx.Batch{}
+	each(&b, func(rows pgx.Rows) error {
+		var number int64
+		var routes string
+		if err := rows.Scan(&number, &routes); err != nil {
+			return err
+		}
+		names, err := row.UnpackRoutes(routes)
+		if err != nil {
+			return err
+		}
+		u := found[slices.Index(numbers, number)]
+		u.routed = true
+		for _, name := range names {
+			u.routes[name] = true
+		}
+		return nil
+	}, `SELECT conversation, routes FROM delivery WHERE conversation = ANY ($1)`, numbers)
+	return found, t.send(&b)
+}
+
+// storeSummaries queues the summaries of conversations.
+func (t *tx) storeSummaries(all []*unindexed) error {
+	var c struct {
+		numbers, received                                                         []int64
+		revisions, messages                                                       []int32
+		unrouted                                                                  []bool
+		ratings                                                                   []*float64
+		routes, sources, brands, outcomes, externals, visitors, emails, opens, wd []string
+	}
+	for _, u := range all {
+		var s row.Summary
+		if conversation, err := t.ledger.unpackUnindexed(u); err != nil {
+			t.ledger.options.Logger.Warn("a conversation cannot be searched", "conversation", u.id, "error", err)
+		} else {
+			s = conversation
+		}
+		routes, err := row.PackRoutes(slices.Sorted(maps.Keys(u.routes)))
+		if err != nil {
+			return err
+		}
+		c.numbers, c.received = append(c.numbers, u.number), append(c.received, u.received)
+		c.revisions, c.messages = append(c.revisions, int32(u.revision)), append(c.messages, int32(s.Messages))
+		c.unrouted, c.ratings = append(c.unrouted, !u.routed), append(c.ratings, s.Rating)
+		c.routes, c.sources, c.brands = append(c.routes, routes), append(c.sources, clean(s.Source)), append(c.brands, clean(s.Brand))
+		c.outcomes, c.externals = append(c.outcomes, clean(s.Outcome)), append(c.externals, clip(s.ExternalID))
+		c.visitors, c.emails = append(c.visitors, clean(s.Visitor)), append(c.emails, clip(s.Email))
+		c.opens, c.wd = append(c.opens, clean(s.Opening)), append(c.wd, vector(row.Words(s.Text)))
+	}
+	t.write(`UPDATE conversation c SET indexed = u.revision, unrouted = u.unrouted,
+		routes = ARRAY(SELECT jsonb_array_elements_text(u.routes::jsonb)), first_at = CASE WHEN c.first_at > 0 THEN c.first_at ELSE u.received END
+		FROM unnest($1::bigint[], $2::int[], $3::boolean[], $4::text[], $5::bigint[]) AS u (number, revision, unrouted, routes, received)
+		WHERE c.number = u.number`, c.numbers, c.revisions, c.unrouted, c.routes, c.received)
+	t.write(`INSERT INTO summary (conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words)
+		SELECT conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words::tsvector
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::int[], $10::text[],
+		$11::text[]) AS u (conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words)
+		ON CONFLICT (conversation) DO UPDATE SET source = excluded.source, brand = excluded.brand, outcome = excluded.outcome,
+		external_id = excluded.external_id, visitor = excluded.visitor, email = excluded.email, rating = excluded.rating,
+		messages = excluded.messages, opening = excluded.opening, words = excluded.words`,
+		c.numbers, c.sources, c.brands, c.outcomes, c.externals, c.visitors, c.emails, c.ratings, c.messages, c.opens, c.wd)
+	return nil
+}
+
+func (l *Ledger) unpackUnindexed(u *unindexed) (row.Summary, error) {
+	if u.packed == nil {
+		return row.Summary{}, row.ErrNoBody
+	}
+	conversation, err := l.codec.UnpackConversation(u.packed, u.id, u.revision)
+	if err != nil {
+		return row.Summary{}, err
+	}
+	return row.Summarize(&conversation), nil
+}
+
+// longestKey is how many bytes an index compares of a text that a stranger chose; PostgreSQL takes no entry that is much
+// longer.
+const longestKey = 1000
+
+// clip makes text that an index takes.
+func clip(s string) string {
+	if s = clean(s); len(s) > longestKey {
+		s = clean(s[:longestKey])
+	}
+	return s
+}
+
+const (
+	// lastPosition is the last place of a word that PostgreSQL keeps, and mostPositions how many of one word. What comes
+	// later is found as a word and not as part of a phrase.
+	// https://www.postgresql.org/docs/current/textsearch-limitations.html
+	lastPosition  = 16383
+	mostPositions = 255
+	// mostWords bounds the different words of one conversation, in bytes: a tsvector takes a mebibyte.
+	mostWords = 700 << 10
+)
+
+// vector writes words as a tsvector. They are letters and digits, so nothing needs an escape.
+func vector(words []string) string {
+	places := map[string][]int{}
+	size := 0
+	for i, word := range words {
+		at, known := places[word]
+		if !known {
+			if size += len(word) + 1; size > mostWords {
+				continue
+			}
+		}
+		if i < lastPosition-1 && len(at) < mostPositions {
+			at = append(at, i+1)
+		}
+		places[word] = at
+	}
+	var text strings.Builder
+	for _, word := range slices.Sorted(maps.Keys(places)) {
+		fmt.Fprintf(&text, "'%s'", word)
+		for i, at := range places[word] {
+			fmt.Fprintf(&text, "%c%d", ":,"[min(i, 1)], at)
+		}
+		text.WriteByte(' ')
+	}
+	return text.String()
+}
+
+// prefixLength is from how many letters on the last word of a search stands for all that begin with it.
+const prefixLength = 3
+
+// searched writes what Filter.Text asks for as a tsquery; "" if there is no word in it.
+func searched(texts []string) string {
+	var all []string
+	for _, text := range texts {
+		words := row.Words(text)
+		for i, word := range words {
+			words[i] = "'" + word + "'"
+			if i == len(words)-1 && len([]rune(word)) >= prefixLength {
+				words[i] += ":*"
+			}
+		}
+		if len(words) > 0 {
+			all = append(all, "("+strings.Join(words, " <-> ")+")")
+		}
+	}
+	return strings.Join(all, " & ")
+}
