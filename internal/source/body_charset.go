@@ -32,8 +32,12 @@ func newCharset(label string, sample []byte, notes *notes) charset {
 	if e := unicodeOf(sample); e != nil {
 		return charset{e}
 	}
+	e, known := labeled(label, sample, notes)
+	if !known && utf8.Valid(sample) {
+		return charset{}
+	}
 	whole, broken := countUTF8(sample)
-	if e, ok := labeled(label, sample, notes); ok {
+	if known {
 		if _, single := e.(*charmap.Charmap); !single || broken > 0 {
 			return charset{e}
 		}
@@ -42,15 +46,12 @@ func newCharset(label string, sample []byte, notes *notes) charset {
 		}
 		return charset{}
 	}
-	switch {
-	case utf8.Valid(sample):
-	case whole >= broken:
+	if whole >= broken {
 		notes.add(fmt.Sprintf("the body is not valid UTF-8; its broken bytes became %c", utf8.RuneError))
-	default:
-		notes.add("the body is not UTF-8 and was read as Windows-1252")
-		return charset{charmap.Windows1252}
+		return charset{}
 	}
-	return charset{}
+	notes.add("the body is not UTF-8 and was read as Windows-1252")
+	return charset{charmap.Windows1252}
 }
 
 func (c charset) decode(b []byte) string {

@@ -1,5 +1,5 @@
-// This file reads JSON text to maps, lists and json.Number. encoding/json judges the syntax; the walk here keeps
-// repeated keys and bounds the depth, which encoding/json does not.
+// This file reads JSON text to maps, lists and json.Number, keeps repeated keys and bounds the depth, which encoding/json
+// does not. The walk takes what is valid; where it finds something that is not, encoding/json says what is wrong.
 
 package source
 
@@ -39,25 +39,25 @@ func readJSON(text string, notes *notes) (map[string]any, error) {
 }
 
 func parseJSON(text string, notes *notes) (any, error) {
-	if err := checkJSON(text); err != nil {
-		return nil, err
-	}
 	r := jsonReader{text: text, notes: notes}
+	before := *notes
 	value := r.value(0)
-	if r.values > maxValues {
+	r.space()
+	switch {
+	case r.values > maxValues && json.Valid([]byte(text)):
 		return nil, tooMany()
+	case r.invalid || r.pos < len(text):
+		*notes = before
+		return nil, mistake(text)
 	}
 	return value, nil
 }
 
-// checkJSON returns an *Error with line and column of the first mistake, counted from 1 in characters.
-func checkJSON(text string) error {
-	if json.Valid([]byte(text)) {
-		return nil
-	}
+// mistake returns an *Error with line and column of the first mistake in text, counted from 1 in characters.
+func mistake(text string) error {
 	err := json.Unmarshal([]byte(text), new(json.RawMessage))
 	if err == nil {
-		return nil
+		err = errors.New("its end was not found")
 	}
 	reason := "the body is not valid JSON: " + err.Error()
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
@@ -69,57 +69,117 @@ func checkJSON(text string) error {
 	return &Error{Reason: reason, Hint: "the body is kept as it came and can be decoded again", Err: err}
 }
 
-// jsonReader walks over valid JSON.
+// jsonReader walks over JSON. What it returns is of no use when invalid is set.
 type jsonReader struct {
-	text   string
-	pos    int
-	values int
-	notes  *notes
+	text    string
+	pos     int
+	values  int
+	invalid bool
+	notes   *notes
+}
+
+// fail ends the walk.
+func (r *jsonReader) fail() {
+	r.invalid, r.pos = true, len(r.text)
+}
+
+// peek returns the byte at pos, 0 at the end.
+func (r *jsonReader) peek() byte {
+	if r.pos < len(r.text) {
+		return r.text[r.pos]
+	}
+	return 0
 }
 
 // value reads the value at pos. After maxValues values it returns nil for all others, to come to an end soon.
 func (r *jsonReader) value(depth int) any {
 	r.space()
 	if r.values++; r.values > maxValues {
-		r.pos = len(r.text)
+		r.fail()
 		return nil
 	}
-	switch r.text[r.pos] {
-	case '{':
-		if depth == maxDepth {
+	switch c := r.peek(); {
+	case c == '"':
+		return r.str()
+	case c == '{' || c == '[':
+		switch {
+		case depth == maxDepth:
 			return r.raw()
-		}
-		return r.object(depth + 1)
-	case '[':
-		if depth == maxDepth {
-			return r.raw()
+		case c == '{':
+			return r.object(depth + 1)
 		}
 		return r.list(depth + 1)
-	case '"':
-		return r.str()
-	case 't':
-		r.pos += len("true")
+	case c == '-' || c >= '0' && c <= '9':
+		return r.number()
+	case c == 't' && r.word("true"):
 		return true
-	case 'f':
-		r.pos += len("false")
+	case c == 'f' && r.word("false"):
 		return false
-	case 'n':
-		r.pos += len("null")
+	case c == 'n' && r.word("null"):
 		return nil
 	}
+	r.fail()
+	return nil
+}
+
+// word steps over a word.
+func (r *jsonReader) word(word string) bool {
+	ok := strings.HasPrefix(r.text[r.pos:], word)
+	if ok {
+		r.pos += len(word)
+	}
+	return ok
+}
+
+// number reads the number at pos, as RFC 8259 writes it.
+func (r *jsonReader) number() any {
 	start := r.pos
-	for r.pos < len(r.text) && strings.IndexByte("+-.0123456789eE", r.text[r.pos]) >= 0 {
+	if r.peek() == '-' {
 		r.pos++
+	}
+	if r.peek() == '0' {
+		r.pos++
+	} else {
+		r.digits()
+	}
+	if r.peek() == '.' {
+		r.pos++
+		r.digits()
+	}
+	if c := r.peek(); c == 'e' || c == 'E' {
+		r.pos++
+		if c := r.peek(); c == '+' || c == '-' {
+			r.pos++
+		}
+		r.digits()
 	}
 	return json.Number(r.text[start:r.pos])
 }
 
+// digits steps over digits, of which there must be one at least.
+func (r *jsonReader) digits() {
+	start := r.pos
+	for c := r.peek(); c >= '0' && c <= '9'; c = r.peek() {
+		r.pos++
+	}
+	if r.pos == start {
+		r.fail()
+	}
+}
+
 func (r *jsonReader) object(depth int) any {
 	object := map[string]any{}
-	for r.next('}') {
+	for r.next('}', len(object) == 0) {
+		if r.peek() != '"' {
+			r.fail()
+			break
+		}
 		key := r.str()
-		r.space()
-		r.pos++ // the colon
+		if r.space(); r.peek() != ':' {
+			r.fail()
+			break
+		}
+		r.pos++
 		put(object, key, r.value(depth), r.notes)
 	}
 	return object
@@ -127,64 +187,93 @@ func (r *jsonReader) object(depth int) any {
 
 func (r *jsonReader) list(depth int) any {
 	list := []any{}
-	for r.next(']') {
+	for r.next(']', len(list) == 0) {
 		list = append(list, r.value(depth))
 	}
 	return list
 }
 
-// next steps over the bracket or comma at pos to the next entry; false after the closing bracket.
-func (r *jsonReader) next(closing byte) bool {
+// next steps to the next entry: over the opening bracket at pos to the first, over a comma to others. It is false after
+// the closing bracket, and at a mistake.
+func (r *jsonReader) next(closing byte, first bool) bool {
 	r.space()
-	if r.pos >= len(r.text) { // after too many values
-		return false
-	}
-	if r.text[r.pos] != closing {
+	switch c := r.peek(); {
+	case first:
 		r.pos++
-		r.space()
-	}
-	if r.text[r.pos] == closing {
+		if r.space(); r.peek() != closing {
+			return true
+		}
 		r.pos++
 		return false
+	case c == closing:
+		r.pos++
+		return false
+	case c != ',':
+		r.fail()
+		return false
 	}
+	r.pos++
+	r.space()
 	return true
 }
 
 func (r *jsonReader) space() {
-	for r.pos < len(r.text) && strings.IndexByte(" \t\r\n", r.text[r.pos]) >= 0 {
-		r.pos++
+	for r.pos < len(r.text) {
+		switch r.text[r.pos] {
+		case ' ', '\t', '\r', '\n':
+			r.pos++
+		default:
+			return
+		}
 	}
 }
 
 // str reads the string at pos.
 func (r *jsonReader) str() string {
 	literal, escaped := r.literal()
+	if r.invalid {
+		return ""
+	}
 	if !escaped {
 		return chat.Clean(literal[1 : len(literal)-1])
 	}
 	var s string
-	_ = json.Unmarshal([]byte(literal), &s) // valid, as all of the text is
+	if json.Unmarshal([]byte(literal), &s) != nil {
+		r.fail()
+		return ""
+	}
 	if strings.ContainsRune(s, utf8.RuneError) && !strings.ContainsRune(literal, utf8.RuneError) {
 		r.notes.add("halves of surrogate pairs became \ufffd")
 	}
 	return chat.Clean(s)
 }
 
-// literal returns the string at pos with its quotes, and whether it holds escapes.
+// literal returns the string at pos with its quotes, and whether it holds escapes, which are not looked at.
 func (r *jsonReader) literal() (literal string, escaped bool) {
-	start := r.pos
-	for r.pos++; r.text[r.pos] != '"'; r.pos++ {
-		if r.text[r.pos] == '\\' {
+	for i := r.pos + 1; i < len(r.text); i++ {
+		switch c := r.text[i]; {
+		case c == '"':
+			literal = r.text[r.pos : i+1]
+			r.pos = i + 1
+			return literal, escaped
+		case c == '\\':
 			escaped = true
-			r.pos++
+			i++
+		case c < ' ':
+			r.fail()
+			return "", false
 		}
 	}
-	r.pos++
-	return r.text[start:r.pos], escaped
+	r.fail()
+	return "", false
 }
 
 // raw returns the object or list at pos as its JSON text.
 func (r *jsonReader) raw() string {
+	if !json.Valid([]byte(r.text)) { // what is nested deeper is not walked over
+		r.fail()
+		return ""
+	}
 	r.notes.add(fmt.Sprintf("what is nested deeper than %d levels is kept as JSON text", maxDepth))
 	start := r.pos
 	for open := 0; ; {
