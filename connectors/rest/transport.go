@@ -9,6 +9,14 @@ import (
 	"time"
 )
 
+const (
+	// idleConns is how many connections wait for the next request. Workers beyond that dial and shake hands for each.
+	idleConns = 128
+	// writeBuffer holds the head and the body of most requests, in bytes, so that they leave in one piece. net/http would
+	// make a buffer for every body that does not fit.
+	writeBuffer = 16 << 10
+)
+
 // newTransport makes a transport of this client's own. The context limits the whole request; the limits here end the
 // steps that would otherwise eat all of it.
 func newTransport() http.RoundTripper {
@@ -18,10 +26,11 @@ func newTransport() http.RoundTripper {
 		TLSHandshakeTimeout:    10 * time.Second,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
 		ForceAttemptHTTP2:      true,
-		MaxIdleConns:           64,
-		MaxIdleConnsPerHost:    16,
+		MaxIdleConns:           idleConns,
+		MaxIdleConnsPerHost:    idleConns,
 		IdleConnTimeout:        30 * time.Second,
 		MaxResponseHeaderBytes: 256 << 10,
+		WriteBufferSize:        writeBuffer,
 	}}
 }
 

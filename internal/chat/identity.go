@@ -8,7 +8,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -50,7 +49,7 @@ func FingerprintOf(content []byte) [16]byte {
 // Transcript. It fails on numbers that JSON cannot hold and years of five digits.
 func (c *Conversation) Content() ([]byte, error) {
 	content := c.content()
-	return json.Marshal(&content)
+	return content.appendJSON(make([]byte, 0, content.jsonSize()), true)
 }
 
 func (c *Conversation) content() Conversation {
@@ -110,18 +109,28 @@ func (c *Conversation) Chain() []uint64 {
 			if n > 0 {
 				b = append(b, ' ')
 			}
-			b = strconv.AppendQuote(b, text)
+			b = appendQuote(b, text)
 		}
 		if !m.At.IsZero() {
 			b = strconv.AppendInt(append(b, ' '), m.At.UnixMilli(), 10)
 		}
 		for _, f := range m.Files {
-			b = strconv.AppendQuote(append(b, ' '), firstNonEmpty(f.Name, f.URL))
+			b = appendQuote(append(b, ' '), firstNonEmpty(f.Name, f.URL))
 		}
 		prior = sha256.Sum256(b)
 		chain[i] = binary.BigEndian.Uint64(prior[:8])
 	}
 	return chain
+}
+
+// appendQuote is strconv.AppendQuote, which looks up every character in tables; most texts need nothing of that.
+func appendQuote(b []byte, text string) []byte {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(b, text)
+		}
+	}
+	return append(append(append(b, '"'), text...), '"')
 }
 
 // IsPrefix tells whether the snapshot with chain a is contained at the start of the one with chain b.

@@ -47,27 +47,47 @@ func (c *Conversation) Render(s Style) Transcript {
 	if s.Zone == nil {
 		s.Zone = time.UTC
 	}
-	r := renderer{zone: s.Zone, words: words}
 	if len(c.Messages) == 0 {
 		return Transcript{Text: words.empty, HTML: HTML("<p>" + html.EscapeString(words.empty) + "</p>"), Markdown: words.empty}
 	}
+	r := renderer{zone: s.Zone, words: words}
+	r.grow(c.Messages)
 	for i := range c.Messages {
 		r.message(&c.Messages[i])
 	}
-	return Transcript{
-		Text:     strings.TrimRight(r.text.String(), "\n"),
-		HTML:     HTML("<p>" + strings.Join(r.html, "</p>\n<p>") + "</p>"),
-		Markdown: strings.Join(r.markdown, "\n\n"),
-	}
+	r.html.WriteString("</p>")
+	return Transcript{Text: strings.TrimRight(r.text.String(), "\n"), HTML: HTML(r.html.String()), Markdown: r.markdown.String()}
 }
 
 type renderer struct {
-	zone     *time.Location
-	words    labels
-	day      string
-	text     strings.Builder
-	html     []string
-	markdown []string
+	zone                 *time.Location
+	words                labels
+	day                  string
+	begun                bool // there is a paragraph
+	text, html, markdown strings.Builder
+}
+
+// grow makes room for messages, so that the texts are not copied as they grow.
+func (r *renderer) grow(messages []Message) {
+	size := 0
+	for i := range messages {
+		m := &messages[i]
+		size += len(m.Text) + len(m.Event) + len(m.Author) + len(m.Trigger) + len(m.Stamp)
+	}
+	r.text.Grow(size + 24*len(messages) + 32)
+	r.html.Grow(size + 48*len(messages) + 48)
+	r.markdown.Grow(size + 24*len(messages) + 32)
+}
+
+// paragraph begins a paragraph of markup.
+func (r *renderer) paragraph() {
+	if r.begun {
+		r.html.WriteString("</p>\n<p>")
+		r.markdown.WriteString("\n\n")
+		return
+	}
+	r.begun = true
+	r.html.WriteString("<p>")
 }
 
 // message adds one message. The date is shown when it changes, the time always, an unreadable stamp word for word.
@@ -78,9 +98,10 @@ func (r *renderer) message(m *Message) {
 		if day := at.Format("2006-01-02"); day != r.day {
 			r.day = day
 			zone := at.Format("MST")
+			r.paragraph()
 			r.text.WriteString(day + " (" + zone + ")\n")
-			r.html = append(r.html, "<b>"+day+" ("+html.EscapeString(zone)+")</b>")
-			r.markdown = append(r.markdown, "**"+day+" ("+zone+")**")
+			r.html.WriteString("<b>" + day + " (" + html.EscapeString(zone) + ")</b>")
+			r.markdown.WriteString("**" + day + " (" + zone + ")**")
 		}
 		when = at.Format("15:04:05")
 	}
@@ -125,25 +146,32 @@ func (l labels) someone(role Role, id string) string {
 }
 
 func (r *renderer) line(when, who, body string) {
-	var text, markup, markdown []string
+	r.paragraph()
+	gap := ""
 	if when != "" {
-		text = append(text, "["+when+"]")
-		markup = append(markup, "<small>"+html.EscapeString(when)+"</small>")
-		markdown = append(markdown, EscapeMarkdown(when))
+		write(&r.text, "[", when, "]")
+		write(&r.html, "<small>", html.EscapeString(when), "</small>")
+		write(&r.markdown, EscapeMarkdown(when))
+		gap = " "
 	}
 	if who != "" {
-		text = append(text, who+":")
-		markup = append(markup, "<b>"+html.EscapeString(who)+":</b>")
-		markdown = append(markdown, "**"+EscapeMarkdown(who)+":**")
+		write(&r.text, gap, who, ":")
+		write(&r.html, gap, "<b>", html.EscapeString(who), ":</b>")
+		write(&r.markdown, gap, "**", EscapeMarkdown(who), ":**")
+		gap = " "
 	}
 	if body != "" {
-		text = append(text, strings.ReplaceAll(body, "\n", "\n    "))
-		markup = append(markup, string(EscapeHTML(body)))
-		markdown = append(markdown, strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
+		write(&r.text, gap, strings.ReplaceAll(body, "\n", "\n    "))
+		write(&r.html, gap, string(EscapeHTML(body)))
+		write(&r.markdown, gap, strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
 	}
-	r.text.WriteString(strings.Join(text, " ") + "\n")
-	r.html = append(r.html, strings.Join(markup, " "))
-	r.markdown = append(r.markdown, strings.Join(markdown, " "))
+	r.text.WriteByte('\n')
+}
+
+func write(to *strings.Builder, parts ...string) {
+	for _, part := range parts {
+		to.WriteString(part)
+	}
 }
 
 func (r *renderer) file(f File) {
@@ -163,9 +191,10 @@ func (r *renderer) file(f File) {
 		mdlink = "[" + mdlink + "](<" + destination.Replace(f.URL) + ">)"
 	}
 	label := r.words.file + ":"
-	r.text.WriteString("    " + joinNonEmpty(" ", label, name, address, note) + "\n")
-	r.html = append(r.html, joinNonEmpty(" ", label, link, html.EscapeString(note)))
-	r.markdown = append(r.markdown, joinNonEmpty(" ", label, mdlink, EscapeMarkdown(note)))
+	r.paragraph()
+	write(&r.text, "    ", joinNonEmpty(" ", label, name, address, note), "\n")
+	r.html.WriteString(joinNonEmpty(" ", label, link, html.EscapeString(note)))
+	r.markdown.WriteString(joinNonEmpty(" ", label, mdlink, EscapeMarkdown(note)))
 }
 
 // destination escapes an address between the angle brackets of a Markdown link.
@@ -189,20 +218,28 @@ var markdownEscapes = strings.NewReplacer(
 
 // EscapeMarkdown escapes text for CommonMark, so that it shows as written; a list or rule at the start of a line too.
 func EscapeMarkdown(s string) string {
-	lines := strings.Split(markdownEscapes.Replace(s), "\n")
+	s = markdownEscapes.Replace(s)
+	if strings.IndexByte(s, '\n') < 0 {
+		return escapeStart(s)
+	}
+	lines := strings.Split(s, "\n")
 	for i, line := range lines {
-		trimmed := strings.TrimLeft(line, " \t")
-		digits := strings.TrimLeft(trimmed, "0123456789")
-		switch {
-		case strings.HasPrefix(trimmed, "-"), strings.HasPrefix(trimmed, "="):
-			lines[i] = `\` + trimmed
-		case len(digits) < len(trimmed) && strings.HasPrefix(digits, "."):
-			lines[i] = trimmed[:len(trimmed)-len(digits)] + `\` + digits
-		case len(trimmed) < len(line):
-			lines[i] = trimmed // four leading spaces would be a code block
-		}
+		lines[i] = escapeStart(line)
 	}
 	return strings.Join(lines, "\n")
+}
+
+// escapeStart escapes what would make a list, a rule or a code block of a line.
+func escapeStart(line string) string {
+	trimmed := strings.TrimLeft(line, " \t")
+	digits := strings.TrimLeft(trimmed, "0123456789")
+	switch {
+	case strings.HasPrefix(trimmed, "-"), strings.HasPrefix(trimmed, "="):
+		return `\` + trimmed
+	case len(digits) < len(trimmed) && strings.HasPrefix(digits, "."):
+		return trimmed[:len(trimmed)-len(digits)] + `\` + digits
+	}
+	return trimmed // four leading spaces would be a code block
 }
 
 func firstNonEmpty(values ...string) string {

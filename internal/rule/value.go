@@ -84,6 +84,11 @@ func plainDigits(s string) string {
 
 // jsonOf encodes without escaping < > &, which text in JSON does not need.
 func jsonOf(v any) json.RawMessage {
+	if c, ok := v.(*chat.Conversation); ok {
+		if body, err := c.JSON(); err == nil {
+			return body
+		}
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

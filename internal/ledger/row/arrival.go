@@ -32,6 +32,7 @@ func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the conversation: %w", err)
 	}
+	fingerprint := chat.FingerprintOf(content)
 	decoded, err := c.packContent(content, &h.Conversation)
 	if err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
 	return &Arrival{
 		Hook:    h,
 		Raw:     chat.RawFingerprint(h.Raw),
-		Content: chat.FingerprintOf(content),
+		Content: fingerprint,
 		Chain:   h.Conversation.Chain(),
 		Body:    c.Pack(h.Raw),
 		Decoded: decoded,

@@ -63,7 +63,7 @@ func (c Codec) PackConversation(conv chat.Conversation) ([]byte, error) {
 }
 
 // packContent packs a conversation whose Content is there already: what is no part of it is added at the end, where
-// the last of two equal keys is the one that is read.
+// the last of two equal keys is the one that is read. content is of no use after it.
 func (c Codec) packContent(content []byte, conv *chat.Conversation) ([]byte, error) {
 	rest, err := json.Marshal(struct {
 		Source     string    `json:"source"`
@@ -74,8 +74,7 @@ func (c Codec) packContent(content []byte, conv *chat.Conversation) ([]byte, err
 	if err != nil {
 		return nil, fmt.Errorf("encode the conversation: %w", err)
 	}
-	text := make([]byte, 0, len(content)+len(rest))
-	text = append(append(text, content[:len(content)-1]...), ',')
+	text := append(content[:len(content)-1], ',')
 	return c.Pack(append(text, rest[1:]...)), nil
 }
 
