@@ -26,6 +26,7 @@ func (serveCommand) Run(p *program) error {
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
+	go tuneCollector(ctx)
 	var level slog.LevelVar
 	level.Set(logLevel(cfg.Log))
 	g := gateway.New(cfg, gateway.Options{

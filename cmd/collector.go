@@ -1,0 +1,55 @@
+// This file lets the garbage collector rest under load. What hooks and deliveries allocate is garbage at once, of which a
+// small live heap makes the collector go round a hundred times a second.
+
+package cmd
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+)
+
+const (
+	busyBytes  = 16 << 20 // allocated in a second: less than that is idle, and idle stays small
+	busyRoom   = 32 << 20 // bytes that may be allocated between two collections under load
+	usualShare = 100      // percent of the live heap, the default of Go
+	mostShare  = 300
+)
+
+// tuneCollector lets the heap grow by busyRoom between collections while much is allocated, and by as much as is alive
+// otherwise. Whoever sets GOGC or GOMEMLIMIT has decided. It returns when ctx ends.
+func tuneCollector(ctx context.Context) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	metrics.Read(samples)
+	before, share := samples[0].Value.Uint64(), usualShare
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		metrics.Read(samples)
+		allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
+		if next := collectorShare(allocated-before, live); next != share {
+			share = next
+			debug.SetGCPercent(share)
+		}
+		before = allocated
+	}
+}
+
+// collectorShare is how much the heap may grow until it is collected, in percent of what is alive, when so many bytes
+// were allocated within a second.
+func collectorShare(allocated, live uint64) int {
+	if allocated < busyBytes {
+		return usualShare
+	}
+	return int(min(max(100*busyRoom/max(live, 1), usualShare), mostShare))
+}
