@@ -43,10 +43,12 @@ var arrows = map[string][]string{
 	"internal/ledger":                {"internal/chat", "connectors"},
 	"internal/ledger/row":            {"internal/ledger", "internal/chat", "connectors"},
 	"internal/ledger/*":              {"internal/ledger", "internal/ledger/row", "internal/chat", "connectors"},
-	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics"},
-	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
-	"internal/console":               {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics"},
+	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics", "internal/trace"},
+	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics", "internal/trace"},
+	"internal/console":               {"internal/chat", "internal/ledger", "internal/console/page", "internal/pipeline", "connectors", "internal/metrics"},
+	"internal/console/page":          {"internal/chat", "internal/ledger"},
 	"internal/metrics":               {"internal/chat"},
+	"internal/trace":                 {},
 	"internal/demo":                  {},
 	"internal/structure":             {},
 	"internal/gateway":               {"config", "config/secret", "config/password", "connectors", "internal/*", "internal/ledger/*", "internal/source/*"},
@@ -64,6 +66,7 @@ var only = map[string][]string{
 	"github.com/jackc/pgx":                  {"internal/ledger/postgres"},
 	"github.com/google/jsonschema-go":       {"config"},
 	"github.com/coreos/go-systemd":          {"internal/gateway"},
+	"go.opentelemetry.io/otel":              {"internal/trace"},
 	"golang.org/x/crypto":                   {"config/password"},
 }
 
