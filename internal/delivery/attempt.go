@@ -23,7 +23,9 @@ import (
 // work takes one leased delivery from its attempt to its settlement. It runs in a goroutine of its own.
 func (r *runner) work(ctx context.Context, p *plan, d ledger.Delivery, probe bool) {
 	a := &report{plan: p, delivery: d, probe: probe, ruled: make(chan outcome, 1)}
-	a.result = r.attempt(ctx, p, &d)
+	pushes, span := r.engine.options.Traces.Attempt(r.pushes, r.name, d.ID, d.Revision, d.Attempt)
+	a.span = span
+	a.result = r.attempt(ctx, pushes, p, &d)
 	r.reports <- a
 	o := <-a.ruled
 	settled, err := r.settle(d, a.result, o)
@@ -41,12 +43,12 @@ func (r *runner) work(ctx context.Context, p *plan, d ledger.Delivery, probe boo
 }
 
 // attempt renders and pushes d. ctx ends when nothing new may be started; what is under way then goes on until
-// r.pushes ends.
-func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res result) {
+// pushes ends.
+func (r *runner) attempt(ctx, pushes context.Context, p *plan, d *ledger.Delivery) (res result) {
 	res.started = time.Now()
 	defer func() {
 		res.ended = time.Now()
-		res.cut = res.cut || res.err != nil && r.pushes.Err() != nil
+		res.cut = res.cut || res.err != nil && pushes.Err() != nil
 	}()
 	if ctx.Err() != nil {
 		res.cut, res.err = true, &notSentError{errCut}
@@ -60,20 +62,20 @@ func (r *runner) attempt(ctx context.Context, p *plan, d *ledger.Delivery) (res 
 		res.err = errUnderWay
 		return res
 	}
-	record, trimmed, config, err := r.record(p, d)
+	record, trimmed, config, err := r.record(pushes, p, d)
 	res.trimmed, res.config = trimmed, config
 	if err != nil {
 		res.err = err
 		return res
 	}
-	res.receipt, res.err = r.push(p.target, record)
+	res.receipt, res.err = push(pushes, p.target, record)
 	return res
 }
 
 // record renders d. trimmed says in words what did not fit the target, config is the hash of what rendered it.
-func (r *runner) record(p *plan, d *ledger.Delivery) (rec connectors.Record, trimmed []string, config string, err error) {
+func (r *runner) record(ctx context.Context, p *plan, d *ledger.Delivery) (rec connectors.Record, trimmed []string, config string, err error) {
 	defer recovered(&err, false)
-	m, err := p.renderer.mapper(r.pushes, d)
+	m, err := p.renderer.mapper(ctx, d)
 	if err != nil {
 		return rec, nil, "", &notSentError{fmt.Errorf("configuration of the delivery: %w", err)}
 	}
@@ -93,9 +95,9 @@ func (r *runner) record(p *plan, d *ledger.Delivery) (rec connectors.Record, tri
 }
 
 // push calls the connector within the target's timeout.
-func (r *runner) push(t Target, rec connectors.Record) (receipt connectors.Receipt, err error) {
+func push(ctx context.Context, t Target, rec connectors.Record) (receipt connectors.Receipt, err error) {
 	defer recovered(&err, true)
-	ctx, cancel := context.WithTimeout(r.pushes, t.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	return t.Connector.Push(ctx, rec)
 }
@@ -153,7 +155,7 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 	}
 }
 
-// tell counts an attempt and logs it in one line, which never holds payload.
+// tell counts an attempt, ends its span and logs it in one line, which never holds payload.
 func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error) {
 	d, res := a.delivery, a.result
 	m, target := r.engine.options.Metrics, r.name
@@ -170,6 +172,7 @@ func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error
 			m.Delivery(target, became.String())
 		}
 	}
+	a.span.End(res.ended, o.kind, became.String(), o.status, res.err != nil && o.kind != kindShutdown)
 
 	level := slog.LevelInfo
 	switch {

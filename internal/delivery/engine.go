@@ -19,6 +19,7 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/metrics"
 	"github.com/afterchat/afterchat/internal/pipeline"
+	"github.com/afterchat/afterchat/internal/trace"
 )
 
 // Ledger is what the engine needs of a ledger. When Settle or SaveTargetState returns nil, it is on disk.
@@ -94,6 +95,7 @@ type Options struct {
 	Ledger  Ledger
 	Logger  *slog.Logger     // nil: no log
 	Metrics *metrics.Metrics // nil: no metrics
+	Traces  *trace.Traces    // nil: no traces
 	// Grace is how long attempts in flight may go on after Run's context has ended; 0 means 10 s.
 	Grace time.Duration
 	// Jitter returns numbers in [0, 1) for the spread of retries; nil means math/rand. It is called from several

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/trace"
 )
 
 // watchInterval is how often the ledger is asked for due deliveries when nobody has said that there are any. It is a
@@ -34,6 +35,7 @@ type report struct {
 	delivery ledger.Delivery
 	probe    bool // it was the probe of a paused target
 	result   result
+	span     trace.Attempt
 	ruled    chan outcome
 }
 

@@ -24,6 +24,7 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/metrics"
 	"github.com/afterchat/afterchat/internal/source"
+	"github.com/afterchat/afterchat/internal/trace"
 )
 
 // Ledger is what intake needs of a ledger. When a method returns nil, what it was given is on disk.
@@ -61,6 +62,7 @@ type Options struct {
 	Redact      Redactor // nil: conversations are stored as they came
 	Logger      *slog.Logger
 	Metrics     *metrics.Metrics
+	Traces      *trace.Traces  // nil: none
 	MaxBody     int64          // bytes, inflated
 	MaxInFlight int64          // bytes of bodies in memory at once
 	Proxies     []netip.Prefix // whose X-Forwarded-For is believed
@@ -114,14 +116,16 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.echo.Ser
 // hook answers one request: who is it for, may it, what is in it, store it.
 func (h *Handler) hook(c echo.Context) error {
 	start := time.Now()
-	r := c.Request()
-	src, match := h.authenticate(r.URL.Path)
+	src, match := h.authenticate(c.Request().URL.Path)
 	if !match {
 		return h.stranger(c, src)
 	}
 	if refused := h.admit(c, src); refused != nil {
 		return h.reject(c, src, *refused)
 	}
+	span := h.begin(c, src, start)
+	defer func() { span.End(c.Response().Status) }()
+	r := c.Request()
 	if r.Method != http.MethodPost {
 		return h.probe(c, src)
 	}
@@ -156,6 +160,26 @@ func (h *Handler) hook(c echo.Context) error {
 	return h.accept(c, src, hook, decoded)
 }
 
+// begin begins the span of a hook. Who is not let in has none: anybody could fill the queue of spans, or name a parent.
+func (h *Handler) begin(c echo.Context, src *Source, at time.Time) trace.Hook {
+	if h.Traces == nil {
+		return trace.Hook{}
+	}
+	route := src.Path
+	if len(src.Secrets) > 0 {
+		route += "/{secret}"
+	}
+	ctx, span := h.Traces.Hook(c.Request(), src.Name, route, at)
+	c.SetRequest(c.Request().WithContext(ctx))
+	return span
+}
+
+// count says what the hook turned out to be.
+func (h *Handler) count(c echo.Context, src *Source, result string) {
+	h.Metrics.Hook(src.Name, result)
+	trace.HookOf(c.Request().Context()).Result(result)
+}
+
 // decode runs the decoder. A panic in it is our mistake, so the body is kept like one that cannot be read.
 func (h *Handler) decode(src *Source, hook source.Hook) (d source.Decoded, err error) {
 	defer func() {
@@ -176,16 +200,21 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 		return h.unavailable(c, src, err)
 	}
 	plan := h.Plan(&conversation)
+	span := trace.HookOf(c.Request().Context())
 	ctx, cancel := h.commitContext(c)
 	defer cancel()
 	acceptance, err := h.Ledger.Accept(ctx, ledger.Hook{
 		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
-		Plan: func(id string, revision int) ledger.Plan { return h.planAs(conversation, id, revision, plan) },
+		Plan: func(id string, revision int) ledger.Plan {
+			span.Planned(id)
+			return h.planAs(conversation, id, revision, plan)
+		},
 	})
 	if err != nil {
 		return h.unavailable(c, src, err)
 	}
+	span.Stored(acceptance.ID, acceptance.Revision)
 	if acceptance.Revision == 1 && (acceptance.Result == ledger.Accepted || acceptance.Result == ledger.Unrouted) {
 		h.Metrics.Conversation(&conversation)
 	}
@@ -247,7 +276,7 @@ func (h *Handler) commitContext(c echo.Context) (context.Context, context.Cancel
 }
 
 func (h *Handler) ok(c echo.Context, src *Source, hook source.Hook, result string, body []byte) error {
-	h.Metrics.Hook(src.Name, result)
+	h.count(c, src, result)
 	h.Metrics.Acked(time.Since(hook.ReceivedAt))
 	return c.JSONBlob(http.StatusOK, body)
 }
@@ -255,7 +284,7 @@ func (h *Handler) ok(c echo.Context, src *Source, hook source.Hook, result strin
 // probe answers a connection check. Nothing is stored.
 func (h *Handler) probe(c echo.Context, src *Source) error {
 	h.Logger.Info("hook", "source", src.Name, "result", "probe", "method", c.Request().Method)
-	h.Metrics.Hook(src.Name, "probe")
+	h.count(c, src, "probe")
 	return c.JSONBlob(http.StatusOK, answerOK)
 }
 
@@ -282,7 +311,7 @@ func (h *Handler) stranger(c echo.Context, src *Source) error {
 
 // reject answers a hook that was not taken. Each is worth an operator's eye, for the sender will not come back.
 func (h *Handler) reject(c echo.Context, src *Source, r refusal) error {
-	h.Metrics.Hook(src.Name, r.result)
+	h.count(c, src, r.result)
 	level := slog.LevelError
 	if r.result == "unauthorized" {
 		level = slog.LevelWarn
