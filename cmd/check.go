@@ -22,12 +22,15 @@ type checkCommand struct {
 	Live   bool   `help:"Then ask every target whether it can be reached, lets us in and has what its settings name. Creates nothing."`
 }
 
-// Run reports every mistake at once.
+// Run reports every mistake and every warning at once.
 func (c checkCommand) Run(p *program) error {
 	cfg, err := config.Load(p.commands.Config, p.known, config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 	problems, mistaken := errors.AsType[config.Problems](err)
 	if err != nil && !mistaken {
 		return err
+	}
+	if !mistaken {
+		problems = cfg.Warnings
 	}
 	if c.Live && !mistaken {
 		return c.live(p, cfg)
@@ -37,14 +40,15 @@ func (c checkCommand) Run(p *program) error {
 		if err := writeLiveJSON(p.stdout, problems, nil); err != nil {
 			return err
 		}
-	case mistaken || c.Format == "json":
+	default:
 		if err := problems.Write(p.stdout, c.Format); err != nil {
 			return err
 		}
 	}
 	if mistaken {
 		if c.Format == "text" {
-			_, _ = fmt.Fprintf(p.stderr, "%s: %s\n", p.commands.Config, count(len(problems), "mistake"))
+			mistakes, warnings := problems.Count()
+			_, _ = fmt.Fprintf(p.stderr, "%s: %s%s\n", p.commands.Config, count(mistakes, "mistake"), also(warnings))
 		}
 		return errFindings
 	}
@@ -59,14 +63,26 @@ func fine(p *program, cfg *config.Config) {
 	if n := len(cfg.Definition.Routes); n > 0 {
 		routes = count(n, "route")
 	}
-	_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)\n", p.commands.Config,
-		count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), routes)
+	_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)%s\n", p.commands.Config,
+		count(len(cfg.Sources), "source"), count(len(cfg.Targets), "target"), routes, also(len(cfg.Warnings)))
+}
+
+func also(warnings int) string {
+	if warnings == 0 {
+		return ""
+	}
+	return ", " + count(warnings, "warning")
 }
 
 // live asks the targets of a configuration without mistakes.
 func (c checkCommand) live(p *program, cfg *config.Config) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
+	if c.Format != "json" {
+		if err := cfg.Warnings.Write(p.stdout, c.Format); err != nil {
+			return err
+		}
+	}
 	if c.Format == "text" {
 		fine(p, cfg)
 	}
@@ -77,7 +93,7 @@ func (c checkCommand) live(p *program, cfg *config.Config) error {
 	var err error
 	switch c.Format {
 	case "json":
-		err = writeLiveJSON(p.stdout, nil, results)
+		err = writeLiveJSON(p.stdout, cfg.Warnings, results)
 	case "github":
 		_, err = io.WriteString(p.stdout, liveGitHub(p.commands.Config, results))
 	default:
@@ -89,7 +105,7 @@ func (c checkCommand) live(p *program, cfg *config.Config) error {
 	return err
 }
 
-// writeLiveJSON writes one object: the mistakes, and what came of asking.
+// writeLiveJSON writes one object: mistakes and warnings, and what came of asking.
 func writeLiveJSON(w io.Writer, problems config.Problems, results []gateway.Live) error {
 	var text strings.Builder
 	if err := problems.Write(&text, "json"); err != nil {

@@ -50,7 +50,7 @@ type commands struct {
 	Config string `short:"c" placeholder:"FILE" default:"afterchat.yaml" env:"AFTERCHAT_CONFIG" help:"Configuration file, or a folder of them."`
 
 	Serve      serveCommand      `cmd:"" help:"Take hooks and deliver them until stopped."`
-	Check      checkCommand      `cmd:"" help:"Report every mistake in the configuration."`
+	Check      checkCommand      `cmd:"" help:"Report every mistake and every warning in the configuration."`
 	Explain    explainCommand    `cmd:"" help:"Show what a hook decodes to, which routes match and what each target would get. Sends nothing."`
 	Test       testCommand       `cmd:"" help:"Run the tests of the configuration: samples and what is expected of them."`
 	Init       initCommand       `cmd:"" help:"Write a commented configuration to start from, for a chat platform and a target."`

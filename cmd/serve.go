@@ -29,12 +29,17 @@ func (serveCommand) Run(p *program) error {
 	go tuneCollector(ctx)
 	var level slog.LevelVar
 	level.Set(logLevel(cfg.Log))
+	log := leveledLogger(p.stderr, cfg.Log.Format, &level)
+	logWarnings(log, cfg)
 	g := gateway.New(cfg, gateway.Options{
-		Version: Version(), Logger: leveledLogger(p.stderr, cfg.Log.Format, &level),
+		Version: Version(), Logger: log,
 		Load: func(context.Context) (*config.Config, error) {
 			return config.Load(p.commands.Config, p.known, config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 		},
-		Applied: func(cfg *config.Config) { level.Set(logLevel(cfg.Log)) },
+		Applied: func(cfg *config.Config) {
+			level.Set(logLevel(cfg.Log))
+			logWarnings(log, cfg)
+		},
 	})
 	go func() {
 		for {
@@ -47,4 +52,11 @@ func (serveCommand) Run(p *program) error {
 		}
 	}()
 	return g.Run(ctx)
+}
+
+// logWarnings logs what check shows as warnings.
+func logWarnings(log *slog.Logger, cfg *config.Config) {
+	for _, w := range cfg.Warnings {
+		log.Warn("configuration.warning", "place", w.Place(), "warning", w.Text, "hint", w.Hint)
+	}
 }

@@ -35,6 +35,8 @@ type Config struct {
 	Sources    []Source // in file order
 	Targets    []Target // in file order
 	Tests      []Test
+	// Warnings tell of what works and was hardly meant so. check shows them, serve logs them.
+	Warnings Problems
 
 	// Definition is what routing and mapping are made of, and Pipeline the same compiled.
 	Definition pipeline.Definition

@@ -184,6 +184,9 @@ func TestGoodFilesLoad(t *testing.T) {
 			if c.Pipeline == nil {
 				t.Error("no pipeline")
 			}
+			if strings.HasPrefix(name, "examples") && len(c.Warnings) > 0 {
+				t.Errorf("what users start from has warnings: %v", c.Warnings)
+			}
 		})
 	}
 }
@@ -213,6 +216,38 @@ func TestBadFilesAreExplained(t *testing.T) {
 			}
 			golden(t, strings.TrimSuffix(name, ".yaml")+".want", text.String())
 			for _, p := range problems {
+				if !hasRemedy(p) {
+					t.Errorf("nothing says what to do: %s", p)
+				}
+			}
+		})
+	}
+}
+
+// TestWarnings: what works and was hardly meant so is told, with what to do, and nothing else keeps a file from loading.
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	for _, name := range files(t, "testdata/warned/*.yaml") {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			t.Parallel()
+			c, err := config.Load(name, knownTo(name), environment())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if mistakes, warnings := c.Warnings.Count(); mistakes > 0 || warnings == 0 || c.Warnings.Error() != "" {
+				t.Errorf("%d mistakes, %d warnings: %v", mistakes, warnings, c.Warnings)
+			}
+			var all bytes.Buffer
+			for _, format := range []string{"text", "github", "json"} {
+				if err := c.Warnings.Write(&all, format); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if strings.Contains(all.String(), canary) {
+				t.Errorf("a secret is shown:\n%s", all.String())
+			}
+			golden(t, strings.TrimSuffix(name, ".yaml")+".want", all.String())
+			for _, p := range c.Warnings {
 				if !hasRemedy(p) {
 					t.Errorf("nothing says what to do: %s", p)
 				}

@@ -95,6 +95,7 @@ func (l *loader) result() (*Config, error) {
 	if len(l.found) > 0 {
 		return nil, l.list(l.masks)
 	}
+	l.config.Warnings = l.list(l.masks)
 	return l.config, nil
 }
 
@@ -203,6 +204,7 @@ func (l *loader) document() {
 	}
 	l.together()
 	l.compile()
+	l.unused()
 }
 
 // version is looked at before anything else, so that a file of another version is one problem and not forty.

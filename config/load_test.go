@@ -235,12 +235,13 @@ func TestHugeFileIsRefused(t *testing.T) {
 
 func TestFormats(t *testing.T) {
 	t.Parallel()
-	p := config.Problems{{File: "a,b:c.yaml", Line: 2, Column: 3, Text: "50% wrong", Hint: "right", Source: "\tx: y", Width: 1}}
+	p := config.Problems{{Severity: config.Mistake, File: "a,b:c.yaml", Line: 2, Column: 3, Text: "50% wrong", Hint: "right", Source: "\tx: y", Width: 1}}
 	for format, want := range map[string]string{
 		"text":   "a,b:c.yaml:2:3: 50% wrong\n    \tx: y\n    ^\n    hint: right\n",
 		"github": "::error file=a%2Cb%3Ac.yaml,line=2,col=3,endColumn=4::50%25 wrong%0Ahint: right\n",
 		"json": `[
   {
+    "severity": "error",
     "file": "a,b:c.yaml",
     "line": 2,
     "column": 3,

@@ -1,4 +1,4 @@
-// This file is what check prints: every mistake at its line and column, as text for people, as JSON for programs and
+// This file is what check prints: every mistake and every warning at its line and column, as text for people, as JSON for programs and
 // as annotations for GitHub.
 
 package config
@@ -16,38 +16,75 @@ import (
 // ErrFormat is returned by Problems.Write for a format that it does not know.
 var ErrFormat = errors.New("unknown format; known are text, json and github")
 
-// Problem is one mistake in a configuration. No part of it shows the text of a secret.
-type Problem struct {
-	File   string `json:"file"`
-	Line   int    `json:"line"`             // from 1
-	Column int    `json:"column"`           // from 1, in characters
-	Text   string `json:"text"`             // what is wrong
-	Hint   string `json:"hint,omitempty"`   // how it would be right
-	Source string `json:"source,omitempty"` // the line, with secrets masked
-	Width  int    `json:"width"`            // characters from Column on that are meant, within the line; at least 1
+// Severity tells mistakes from warnings.
+type Severity string
 
+// The severities. With a mistake nothing is loaded; a warning tells of what works and was hardly meant so.
+const (
+	Mistake Severity = "error"
+	Warning Severity = "warning"
+)
+
+// Problem is one mistake in a configuration, or one warning. No part of it shows the text of a secret.
+type Problem struct {
+	Severity Severity `json:"severity"`
+	File     string   `json:"file"`
+	Line     int      `json:"line"`             // from 1
+	Column   int      `json:"column"`           // from 1, in characters
+	Text     string   `json:"text"`             // what is wrong
+	Hint     string   `json:"hint,omitempty"`   // how it would be right
+	Source   string   `json:"source,omitempty"` // the line, with secrets masked
+	Width    int      `json:"width"`            // characters from Column on that are meant, within the line; at least 1
+
+	at    int // place in the text of all files
 	caret int // characters of Source before the caret: Column-1, unless something before it is masked
 }
 
 // String is the problem on one line: file:line:col: text; hint.
 func (p Problem) String() string {
-	s := fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, p.Text)
+	s := fmt.Sprintf("%s: %s", p.Place(), p.said())
 	if p.Hint != "" {
 		s += "; " + p.Hint
 	}
 	return s
 }
 
-// Problems are all mistakes of a configuration, by position. It is the error that Load and Parse return.
+// Place is file:line:col.
+func (p Problem) Place() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+
+// said is the text, with its severity if that is not the usual one.
+func (p Problem) said() string {
+	if p.Severity == Warning {
+		return "warning: " + p.Text
+	}
+	return p.Text
+}
+
+// Problems are all mistakes of a configuration and all warnings, by position. It is the error that Load and Parse return
+// if there is a mistake; else the warnings are in Config.Warnings.
 type Problems []Problem //nolint:errname // it is a list of what was found, and read as one
 
-// Error is one line for each problem.
+// Error is one line for each mistake.
 func (p Problems) Error() string {
-	lines := make([]string, len(p))
-	for i, problem := range p {
-		lines[i] = problem.String()
+	var lines []string
+	for _, problem := range p {
+		if problem.Severity != Warning {
+			lines = append(lines, problem.String())
+		}
 	}
 	return strings.Join(lines, "\n")
+}
+
+// Count returns how many problems are mistakes and how many are warnings.
+func (p Problems) Count() (mistakes, warnings int) {
+	for _, problem := range p {
+		if problem.Severity == Warning {
+			warnings++
+		} else {
+			mistakes++
+		}
+	}
+	return mistakes, warnings
 }
 
 // Write writes the problems in a format: text (with the line and a caret), json (one array) or github (workflow
@@ -73,7 +110,7 @@ func (p Problems) Write(w io.Writer, format string) error {
 func (p Problems) writeText(w io.Writer) error {
 	var b strings.Builder
 	for _, problem := range p {
-		fmt.Fprintf(&b, "%s:%d:%d: %s\n", problem.File, problem.Line, problem.Column, problem.Text)
+		fmt.Fprintf(&b, "%s: %s\n", problem.Place(), problem.said())
 		if strings.TrimSpace(problem.Source) != "" {
 			fmt.Fprintf(&b, "    %s\n    %s%s\n", problem.Source, problem.indent(), problem.underline())
 		}
@@ -118,7 +155,7 @@ func (p Problems) writeGitHub(w io.Writer) error {
 		if problem.Hint != "" {
 			text += "\nhint: " + problem.Hint
 		}
-		fmt.Fprintf(&b, "::error file=%s,line=%d,col=%d,endColumn=%d::%s\n", property.Replace(problem.File),
+		fmt.Fprintf(&b, "::%s file=%s,line=%d,col=%d,endColumn=%d::%s\n", cmp.Or(problem.Severity, Mistake), property.Replace(problem.File),
 			problem.Line, problem.Column, problem.Column+max(problem.Width, 1), data.Replace(text))
 	}
 	_, err := io.WriteString(w, b.String())
@@ -127,8 +164,9 @@ func (p Problems) writeGitHub(w io.Writer) error {
 
 // report collects problems by byte offset; list turns them into lines and columns.
 type report struct {
-	file  *file
-	found []finding
+	file   *file
+	found  []finding // mistakes
+	warned []finding
 }
 
 type finding struct {
@@ -141,12 +179,24 @@ func (r *report) add(at span, hint, format string, args ...any) {
 	r.found = append(r.found, finding{at, fmt.Sprintf(format, args...), hint})
 }
 
+// warn notes what works and was hardly meant so.
+func (r *report) warn(at span, hint, format string, args ...any) {
+	r.warned = append(r.warned, finding{at, fmt.Sprintf(format, args...), hint})
+}
+
 // list returns what was found, sorted, each once, with secrets masked.
 func (r *report) list(m masks) Problems {
-	slices.SortStableFunc(r.found, func(a, b finding) int {
+	out := append(r.shown(r.found, Mistake, m), r.shown(r.warned, Warning, m)...)
+	slices.SortStableFunc(out, func(a, b Problem) int { return cmp.Compare(a.at, b.at) })
+	return out
+}
+
+// shown returns findings as problems, sorted, each once.
+func (r *report) shown(all []finding, severity Severity, m masks) Problems {
+	slices.SortStableFunc(all, func(a, b finding) int {
 		return cmp.Or(cmp.Compare(a.span.from, b.span.from), cmp.Compare(a.text, b.text))
 	})
-	found := slices.CompactFunc(r.found, func(a, b finding) bool {
+	found := slices.CompactFunc(slices.Clone(all), func(a, b finding) bool {
 		return a.span.from == b.span.from && a.text == b.text
 	})
 	var out Problems
@@ -154,7 +204,7 @@ func (r *report) list(m masks) Problems {
 		line, column, width := r.file.position(f.span)
 		source, caret, width := m.line(r.file, f.span.from, width)
 		out = append(out, Problem{
-			File: r.file.partAt(f.span.from).name, Line: line, Column: column, Width: width,
+			Severity: severity, at: f.span.from, File: r.file.partAt(f.span.from).name, Line: line, Column: column, Width: width,
 			Text: m.text(f.text), Hint: m.text(f.hint), Source: source, caret: caret,
 		})
 	}

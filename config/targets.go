@@ -57,6 +57,11 @@ func (l *loader) target(e entry) Target {
 	before := len(l.found)
 	l.structs(e.value, e.key.at, what, []string{"type"}, options, reflect.ValueOf(t.Settings).Elem())
 	l.settingErrors(e, what, before, t.Settings, typ.Validate(t.Settings))
+	if len(l.found) == before {
+		for _, w := range typ.Warnings(t.Settings) {
+			l.warn(e.setting(w.Key).key.at, w.Hint, "%s: %s", w.Key, w.Problem)
+		}
+	}
 	l.options(e, t)
 	t.Account = account(typ.Name(), t.Settings)
 	return t
@@ -116,17 +121,22 @@ func (l *loader) settingErrors(e entry, what string, before int, settings any, e
 		}
 		return
 	}
-	at := e
-	for key := range strings.SplitSeq(wrong.Key, ".") {
-		inner, has := at.value.get(key)
-		if !has {
-			break
-		}
-		at = inner
-	}
+	at := e.setting(wrong.Key)
 	if !l.saidWithin(at, before) {
 		l.add(at.key.at, cmp.Or(wrong.Hint, settingHint(reflect.TypeOf(settings).Elem(), wrong.Key)), "%s: %s", wrong.Key, wrong.Problem)
 	}
+}
+
+// setting returns the entry of a key below e, such as oauth.client_id; where a part of it is missing, what is around it.
+func (e entry) setting(path string) entry {
+	for key := range strings.SplitSeq(path, ".") {
+		inner, has := e.value.get(key)
+		if !has {
+			break
+		}
+		e = inner
+	}
+	return e
 }
 
 // settingHint says what to write for a setting about which its type says only what is wrong.

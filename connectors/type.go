@@ -17,6 +17,7 @@ type Type struct {
 	doc      string
 	mapping  string
 	settings func() any
+	warnings func(any) []*SettingError
 	fields   func(any) []Field
 	once     func(any) Once
 	open     func(any, Env) (Connector, error)
@@ -36,6 +37,7 @@ type Definition[S any] struct {
 	Once     func(S) Once                    // what holds "one object"
 	Mapping  string                          // the default mapping: YAML of field: value, expressions in ${ }
 	New      func(S, Env) (Connector, error) // does no I/O
+	Warnings func(S) []*SettingError         // what works and should be changed, with its hint; nil: nothing
 }
 
 // Define makes a Type. It panics on a definition that cannot work, which a test of the type finds at once.
@@ -51,7 +53,13 @@ func Define[S any](name string, d Definition[S]) Type {
 		settings: func() any { s := clone(reflect.ValueOf(d.Defaults)).Interface().(S); return &s },
 		fields:   func(s any) []Field { return d.Fields(*s.(*S)) },
 		once:     func(s any) Once { return d.Once(*s.(*S)) },
-		open:     func(s any, env Env) (Connector, error) { return d.New(*s.(*S), env) },
+		warnings: func(s any) []*SettingError {
+			if d.Warnings == nil {
+				return nil
+			}
+			return d.Warnings(*s.(*S))
+		},
+		open: func(s any, env Env) (Connector, error) { return d.New(*s.(*S), env) },
 	}
 }
 
@@ -74,6 +82,10 @@ func (t Type) Validate(settings any) error {
 	}
 	return nil
 }
+
+// Warnings returns what an operator should change in settings that work: check shows them, serve logs them. Settings in
+// which Validate finds mistakes are not asked for.
+func (t Type) Warnings(settings any) []*SettingError { return t.warnings(settings) }
 
 // Fields returns what a mapping may fill.
 func (t Type) Fields(settings any) []Field { return t.fields(settings) }

@@ -122,6 +122,17 @@ func (s Settings) validateCredentials(report func(key, problem, hint string)) {
 	}
 }
 
+// warnings tells of what Zendesk is about to end.
+func (s Settings) warnings() []*connectors.SettingError {
+	if s.OAuth != nil {
+		return nil
+	}
+	return []*connectors.SettingError{{
+		Key: "token", Problem: "Zendesk ends API tokens on 2027-04-30",
+		Hint: "make an OAuth client of the account and write oauth: {client_id: …, client_secret: …} instead of email and token",
+	}}
+}
+
 // base is the address that paths are appended to.
 func (s Settings) base() string {
 	if s.URL != "" {

@@ -24,6 +24,7 @@ func definition() connectors.Definition[Settings] {
 		Defaults: defaults(),
 		Fields:   fields,
 		Once:     func(Settings) connectors.Once { return connectors.OnceLookup },
+		Warnings: Settings.warnings,
 		Mapping:  mapping,
 		New: func(s Settings, env connectors.Env) (connectors.Connector, error) {
 			return open(s, env), nil
@@ -44,10 +45,6 @@ func open(s Settings, env connectors.Env) *target {
 	log := env.Logger
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
-	}
-	if s.OAuth == nil {
-		log.Warn("zendesk.legacy_token", "ends", "2027-04-30",
-			"hint", "Zendesk ends API tokens on 2027-04-30; make an OAuth client and set oauth: {client_id, client_secret}")
 	}
 	a := newAPI(s, env)
 	return &target{settings: s, api: a, users: newUsers(a), log: log, now: time.Now}
