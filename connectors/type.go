@@ -104,6 +104,10 @@ type Env struct {
 	Timeout   time.Duration     // of one Push, for a connector that makes several requests; the ctx ends then too
 	Logger    *slog.Logger      // never nil; each of its lines names the target
 	Transport http.RoundTripper // nil: the connector's own; tests put a fake vendor here
+
+	// Wrap goes around the transport that is used, whichever it is, to watch requests; it leaves them as they are.
+	// nil: nobody watches.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // SettingError says which setting is wrong and why.

@@ -56,8 +56,8 @@ type Client struct {
 	log     *slog.Logger
 }
 
-// New makes a client. It does no I/O. Env.Transport replaces the real transport, Env.Timeout is used for a request
-// whose context has no deadline (0: 30 s).
+// New makes a client. It does no I/O. Env.Transport replaces the real transport, Env.Wrap goes around either,
+// Env.Timeout is used for a request whose context has no deadline (0: 30 s).
 func New(env connectors.Env, opts Options) *Client {
 	c := &Client{
 		opts:    opts,
@@ -68,6 +68,9 @@ func New(env connectors.Env, opts Options) *Client {
 	transport := env.Transport
 	if transport == nil {
 		transport, c.traced = newTransport(), true
+	}
+	if env.Wrap != nil {
+		transport = env.Wrap(transport)
 	}
 	c.http = &http.Client{
 		Transport: transport,

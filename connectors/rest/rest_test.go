@@ -232,6 +232,38 @@ func TestUntrusted(t *testing.T) {
 	}
 }
 
+// wrapped counts the requests that pass.
+type wrapped struct {
+	http.RoundTripper
+	requests *atomic.Int64
+}
+
+func (w wrapped) RoundTrip(r *http.Request) (*http.Response, error) {
+	w.requests.Add(1)
+	return w.RoundTripper.RoundTrip(r)
+}
+
+// TestWrap watches requests on either transport. It changes nothing of what is known about one that failed: what net/http
+// did not send is still certain.
+func TestWrap(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = quiet()
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	var requests atomic.Int64
+	env := connectors.Env{Wrap: func(inner http.RoundTripper) http.RoundTripper { return wrapped{inner, &requests} }}
+	_, err := rest.New(env, rest.Options{}).Do(t.Context(), post(server.URL))
+	if e := classified(t, err); e.Uncertain || requests.Load() != 1 {
+		t.Errorf("%d requests, error = %+v", requests.Load(), e)
+	}
+	env.Transport = server.Client().Transport
+	_, err = rest.New(env, rest.Options{}).Do(t.Context(), post(server.URL))
+	if e := classified(t, err); e.Status != http.StatusNotFound || requests.Load() != 2 {
+		t.Errorf("%d requests, error = %+v", requests.Load(), e)
+	}
+}
+
 // TestNoRedirect must not carry a conversation elsewhere.
 func TestNoRedirect(t *testing.T) {
 	t.Parallel()
