@@ -16,6 +16,7 @@ type ledgerCommand struct {
 	Repair  ledgerRepairCommand  `cmd:"" help:"Recover what can be read of a damaged ledger that was set aside. A gateway may run."`
 	Backup  ledgerBackupCommand  `cmd:"" help:"Write one moment of the ledger into a new file, and audit it. A gateway may run."`
 	Migrate ledgerMigrateCommand `cmd:"" help:"Bring the schema up to date; serve does it, too."`
+	Copy    ledgerCopyCommand    `cmd:"" help:"Move the ledger from its file to a PostgreSQL database. The gateway is stopped meanwhile."`
 }
 
 type ledgerVerifyCommand struct{}

@@ -59,7 +59,7 @@ type commands struct {
 	Effective  configCommand     `cmd:"" name:"config" help:"Show the configuration."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
-	Ledger     ledgerCommand     `cmd:"" help:"Audit, repair, back up or upgrade what is stored."`
+	Ledger     ledgerCommand     `cmd:"" help:"Audit, repair, back up, upgrade or move what is stored."`
 	Health     healthCommand     `cmd:"" help:"Ask a running gateway whether it can take hooks, for container health checks."`
 	Version    versionCommand    `cmd:"" help:"Print the version."`
 }

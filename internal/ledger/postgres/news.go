@@ -127,11 +127,41 @@ func (l *Ledger) listen(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := conn.Exec(ctx, `LISTEN `+pgx.Identifier{l.channel()}.Sanitize()); err != nil {
+	_, err = conn.Exec(ctx, `LISTEN `+pgx.Identifier{l.channel()}.Sanitize())
+	if err == nil {
+		err = l.use(ctx, conn)
+	}
+	if err != nil {
 		_ = conn.Close(ctx)
 		return nil, err
 	}
 	return conn, nil
+}
+
+// usePatience is for how long the lock of a process that has just ended is waited for.
+const usePatience = 3 * time.Second
+
+// use takes the lock of all that have the ledger open, for as long as the connection lives: a copy has it alone.
+func (l *Ledger) use(ctx context.Context, conn *pgx.Conn) error {
+	lock := `SELECT pg_try_advisory_lock_shared($1)`
+	if l.options.copies {
+		lock = `SELECT pg_try_advisory_lock($1)`
+	}
+	for deadline := time.Now().Add(usePatience); ; {
+		var mine bool
+		err := conn.QueryRow(ctx, lock, l.key("use", "")).Scan(&mine)
+		switch {
+		case err != nil || mine:
+			return err
+		case time.Now().After(deadline):
+			return errUsed
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // hear passes on what the other replicas tell until ctx ends. After an interruption everything may be due.

@@ -42,6 +42,8 @@ type Options struct {
 	BatchLimit int
 	// Connections is how many connections are used at most, besides one that listens; 0: 10. It is 4 at least.
 	Connections int
+
+	copies bool // it is opened to be filled by a copy
 }
 
 const (
@@ -93,8 +95,8 @@ type Ledger struct {
 // search_path. Close ends it.
 //
 // It refuses a database that would lose what it has committed: synchronous_commit below "on", fsync off, a standby. It
-// returns ledger.ErrNewer if a newer version has changed the schema in a way that this one cannot work with. No error
-// shows the password.
+// returns ledger.ErrNewer if a newer version has changed the schema in a way that this one cannot work with, and another
+// error while a copy into the database has not been finished. No error shows the password.
 func Open(ctx context.Context, url string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -217,6 +219,9 @@ func (l *Ledger) open(ctx context.Context, config *pgxpool.Config) (err error) {
 	base, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop = stop
 	l.working.Go(func() { l.hear(base, listening) })
+	if !l.options.copies {
+		l.working.Go(func() { l.index(base) })
+	}
 	go l.accepts.run(l)
 	go l.settles.run(l)
 	go l.news.run()
@@ -232,6 +237,11 @@ func (l *Ledger) prepare(ctx context.Context) error {
 	defer conn.Release()
 	if err := migrate(ctx, conn.Conn(), l.schema); err != nil {
 		return err
+	}
+	if !l.options.copies {
+		if err := checkCopied(ctx, conn.Conn()); err != nil {
+			return err
+		}
 	}
 	return l.ensureDays(ctx)
 }

@@ -18,7 +18,12 @@ import (
 
 // look connects to the ledger at path for reading. While a gateway has it open, the connection may not write at all;
 // else it holds the lock, and SQLite brings the log of a killed process in order.
-func look(ctx context.Context, path string) (_ *sql.DB, done func(), err error) {
+func look(ctx context.Context, path string) (*sql.DB, func(), error) {
+	return connectTo(ctx, path, true)
+}
+
+// connectTo is look; with beside false it returns ledger.ErrLocked while a gateway has the ledger open.
+func connectTo(ctx context.Context, path string, beside bool) (_ *sql.DB, done func(), err error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, nil, fmt.Errorf("ledger: %w", err)
 	}
@@ -29,7 +34,7 @@ func look(ctx context.Context, path string) (_ *sql.DB, done func(), err error) 
 		if err := inspect(path, left); err != nil {
 			return nil, nil, errors.Join(err, unlock(held))
 		}
-	case errors.Is(err, ledger.ErrLocked):
+	case errors.Is(err, ledger.ErrLocked) && beside:
 		mode = "mode=ro"
 	default:
 		return nil, nil, fmt.Errorf("ledger %s: %w", path, err)

@@ -75,8 +75,8 @@ type Ledger struct {
 }
 
 // Open opens the ledger at path, a file that is created if it is not there, and brings its schema up to date. Damaged
-// files are set aside, see SetAside. Leases of an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, and ledger.ErrNewer if a
-// newer version wrote it. Close ends it.
+// files are set aside, see SetAside. Leases of an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, ledger.ErrNewer if a
+// newer version wrote it, and ledger.ErrMoved if it was copied to another database. Close ends it.
 func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -146,6 +146,9 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
+	if err := refuseMoved(ctx, conn); err != nil {
+		return nil, err
+	}
 	if err := voidLeases(ctx, conn, l.clock()); err != nil {
 		return nil, err
 	}
@@ -177,7 +180,7 @@ func connect(path string, connections int, parameters ...string) (*sql.DB, error
 
 // voidLeases makes what an earlier run had leased due now. It stays in doubt, because its request may have gone out.
 func voidLeases(ctx context.Context, conn *sql.Conn, now time.Time) error {
-	_, err := conn.ExecContext(ctx, `UPDATE delivery SET fence = fence + 1, due_at = min(due_at, ?)
+	_, err := conn.ExecContext(ctx, `UPDATE delivery INDEXED BY leased SET fence = fence + 1, due_at = min(due_at, ?)
 		WHERE state = 0 AND trying > 0`, row.Micros(now))
 	return err
 }
