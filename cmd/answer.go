@@ -118,28 +118,56 @@ func (a *answer) routes(e *gateway.Explained) {
 			mark, tail = "!", r.Error
 		}
 		a.line("  %s %s: %s", mark, r.Name, tail)
-		width := 0
-		for _, t := range r.Terms {
-			width = max(width, min(utf8.RuneCountInString(t.Text), maxTerm))
-		}
-		for _, t := range r.Terms {
-			mark, tail := "✗", ""
-			if t.Holds {
-				mark = "✓"
-			}
-			if t.First {
-				tail = "   ← decides"
-			}
-			var values []string
-			for _, in := range t.Inputs {
-				values = append(values, in.Name+" = "+in.Value)
-			}
-			if t.Value != "true" && t.Value != "false" {
-				values = append(values, "so the term is "+t.Value)
-			}
-			a.line("%s", strings.TrimRight(fmt.Sprintf("      %s %-*s   %s%s", mark, width, t.Text, strings.Join(values, ", "), tail), " "))
+		if r.When != nil {
+			a.condition(*r.When, r.Matched)
 		}
 	}
+}
+
+// condition shows the terms of a condition, groups of them indented, and which of them decide. They are not marked when
+// all of them do and it matches.
+func (a *answer) condition(when gateway.Term, matched bool) {
+	other := func(t gateway.Term) bool { return !t.Decides }
+	marked := !matched || slices.ContainsFunc(when.Leaves(), other)
+	a.term(when, "      ", widest(when, 0), marked)
+}
+
+// widest is how much room the longest text of a term takes, with what it is indented.
+func widest(t gateway.Term, indent int) int {
+	if t.Of == "" {
+		return indent + min(utf8.RuneCountInString(t.Text), maxTerm)
+	}
+	most := 0
+	for _, inner := range t.Terms {
+		most = max(most, widest(inner, indent+2))
+	}
+	return most
+}
+
+func (a *answer) term(t gateway.Term, indent string, width int, marked bool) {
+	mark := "✗"
+	if t.Holds {
+		mark = "✓"
+	}
+	if t.Of != "" {
+		a.line("%s%s %s of:", indent, mark, t.Of)
+		for _, inner := range t.Terms {
+			a.term(inner, indent+"  ", width-2, marked)
+		}
+		return
+	}
+	var values []string
+	for _, in := range t.Inputs {
+		values = append(values, in.Name+" = "+in.Value)
+	}
+	if t.Value != "true" && t.Value != "false" {
+		values = append(values, "so the term is "+t.Value)
+	}
+	tail := ""
+	if t.Decides && marked {
+		tail = "   ← decides"
+	}
+	a.line("%s", strings.TrimRight(fmt.Sprintf("%s%s %-*s   %s%s", indent, mark, width, t.Text, strings.Join(values, ", "), tail), " "))
 }
 
 // maxTerm is how wide the column of terms gets, in characters.

@@ -15,6 +15,9 @@ import (
 	"github.com/afterchat/afterchat/internal/pipeline"
 )
 
+// Term is a condition or a part of one.
+type Term = pipeline.ExplainedTerm
+
 // Trial is what came of one test of a configuration.
 type Trial struct {
 	Name     string       `json:"name"`
@@ -92,23 +95,27 @@ func wrongRoutes(want []string, routes []pipeline.ExplainedRoute) []Difference {
 
 // whyRoute says in one line why a route matched or not.
 func whyRoute(r pipeline.ExplainedRoute) string {
-	if r.Matched {
-		return "matches" + inputsOf(r.Terms, func(t pipeline.ExplainedTerm) bool { return t.Holds })
+	var deciding []Term
+	if r.When != nil {
+		deciding = slices.DeleteFunc(r.When.Leaves(), func(t Term) bool { return !t.Decides })
 	}
-	first := func(t pipeline.ExplainedTerm) bool { return t.First }
-	if i := slices.IndexFunc(r.Terms, first); i >= 0 {
-		return fmt.Sprintf("does not match: %s is %s", r.Terms[i].Text, r.Terms[i].Value) + inputsOf(r.Terms, first)
+	switch {
+	case r.Matched:
+		return "matches" + inputsOf(deciding)
+	case len(deciding) == 0:
+		return "does not match: " + cmp.Or(r.Why, r.Error)
 	}
-	return "does not match: " + cmp.Or(r.Why, r.Error)
+	var said []string
+	for _, t := range deciding {
+		said = append(said, fmt.Sprintf("%s is %s", t.Text, t.Value)+inputsOf([]Term{t}))
+	}
+	return "does not match: " + strings.Join(said, ", and ")
 }
 
-// inputsOf lists the values that some terms read, in parentheses.
-func inputsOf(terms []pipeline.ExplainedTerm, which func(pipeline.ExplainedTerm) bool) string {
+// inputsOf lists the values that some terms compare, in parentheses.
+func inputsOf(terms []Term) string {
 	var values []string
 	for _, t := range terms {
-		if !which(t) {
-			continue
-		}
 		for _, in := range t.Inputs {
 			if text := in.Name + " = " + in.Value; !slices.Contains(values, text) {
 				values = append(values, text)

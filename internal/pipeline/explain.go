@@ -11,6 +11,7 @@ import (
 
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/rule"
 )
 
 // Explanation is what the pipeline makes of one conversation. Nothing is sent.
@@ -21,24 +22,38 @@ type Explanation struct {
 
 // ExplainedRoute is one route and whether it matches.
 type ExplainedRoute struct {
-	Name    string          `json:"name"`
-	Matched bool            `json:"matched"`
-	Why     string          `json:"why,omitempty"`   // why it did not match; "" if it did
-	Terms   []ExplainedTerm `json:"terms,omitempty"` // of when:
-	Targets []string        `json:"targets"`         // that it names
-	Error   string          `json:"error,omitempty"` // the condition could not be evaluated
+	Name    string         `json:"name"`
+	Matched bool           `json:"matched"`
+	Why     string         `json:"why,omitempty"`   // why it did not match; "" if it did
+	When    *ExplainedTerm `json:"when,omitempty"`  // the condition, if it counted
+	Targets []string       `json:"targets"`         // that it names
+	Error   string         `json:"error,omitempty"` // the condition could not be evaluated
 }
 
-// ExplainedTerm is one part of a condition between its top-level and / or.
+// ExplainedTerm is a condition or a part of one: a group of terms, or what is compared.
 type ExplainedTerm struct {
-	Text   string           `json:"text"`  // as written
-	Value  string           `json:"value"` // true, false or absent
-	Holds  bool             `json:"holds"`
-	First  bool             `json:"first,omitempty"` // the first because of which the condition does not match
-	Inputs []ExplainedInput `json:"inputs,omitempty"`
+	Text    string           `json:"text"`  // as written
+	Value   string           `json:"value"` // true, false or absent
+	Holds   bool             `json:"holds"`
+	Decides bool             `json:"decides,omitempty"` // the condition matches, or does not, because of this term
+	Of      string           `json:"of,omitempty"`      // of a group: all, any, none, not all; how many of its terms have to hold
+	Terms   []ExplainedTerm  `json:"terms,omitempty"`   // of a group
+	Inputs  []ExplainedInput `json:"inputs,omitempty"`
 }
 
-// ExplainedInput is a field that a term reads.
+// Leaves returns what is compared in t: t itself, or what is in its terms.
+func (t ExplainedTerm) Leaves() []ExplainedTerm {
+	if t.Of == "" {
+		return []ExplainedTerm{t}
+	}
+	var out []ExplainedTerm
+	for _, inner := range t.Terms {
+		out = append(out, inner.Leaves()...)
+	}
+	return out
+}
+
+// ExplainedInput is a value that a term compares.
 type ExplainedInput struct {
 	Name  string `json:"name"`
 	Value string `json:"value"` // as JSON, shortened; or absent
@@ -83,7 +98,7 @@ func (p *Pipeline) Explain(c *chat.Conversation) Explanation {
 				stop = r.Name
 			}
 		}
-		explained.Terms = r.terms(v, c)
+		explained.When = r.explain(v, c)
 		e.Routes = append(e.Routes, explained)
 	}
 	for _, m := range matches {
@@ -109,20 +124,24 @@ func (r *route) why(v verdict, c *chat.Conversation, stop string) string {
 	return ""
 }
 
-// terms evaluates the parts of the condition, if it was one.
-func (r *route) terms(v verdict, c *chat.Conversation) []ExplainedTerm {
+// explain evaluates the parts of the condition, if it was one.
+func (r *route) explain(v verdict, c *chat.Conversation) *ExplainedTerm {
 	if r.when == nil || v == otherFrom || v == afterStop || v == noContent || len(r.problems) > 0 {
 		return nil
 	}
-	var terms []ExplainedTerm
-	for _, t := range r.when.Terms(c) {
-		term := ExplainedTerm{Text: t.Source, Value: t.Value, Holds: t.True, First: t.First}
-		for _, in := range t.Inputs {
-			term.Inputs = append(term.Inputs, ExplainedInput{Name: in.Name, Value: in.Value})
-		}
-		terms = append(terms, term)
+	term := explainedTerm(r.when.Explain(c))
+	return &term
+}
+
+func explainedTerm(t rule.Term) ExplainedTerm {
+	out := ExplainedTerm{Text: t.Source, Value: t.Value, Holds: t.True, Decides: t.Decides, Of: t.Of}
+	for _, inner := range t.Terms {
+		out.Terms = append(out.Terms, explainedTerm(inner))
 	}
-	return terms
+	for _, in := range t.Inputs {
+		out.Inputs = append(out.Inputs, ExplainedInput{Name: in.Name, Value: in.Value})
+	}
+	return out
 }
 
 func (p *Pipeline) explainTarget(c *chat.Conversation, m Match) ExplainedTarget {

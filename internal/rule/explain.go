@@ -1,8 +1,10 @@
-// This file explains a condition: it takes the condition apart at its top-level and / or, and shows what each term was.
+// This file explains a condition: it takes the condition apart at and, or and not, and shows what each part was and
+// which of them decided.
 
 package rule
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -10,107 +12,125 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// Term is one operand of the top-level and / or of a condition.
+// Term is a condition, or a part of one: a group of terms, or what is compared.
 type Term struct {
-	Source string  // as written, without parentheses around it
-	Value  string  // true, false or absent; "too costly" if it exceeded the bounds
-	True   bool    // the term holds
-	First  bool    // the first term because of which the condition does not match
-	Inputs []Input // the fields that the term reads, in the order of the source
+	Source  string  // as written, without parentheses around it
+	Value   string  // true, false or absent; "too costly" if it exceeded the bounds
+	True    bool    // the term holds
+	Decides bool    // the condition matches, or does not, because of this term; of groups it is told of their terms
+	Of      string  // of a group: AllOf, AnyOf, NoneOf or NotAllOf; else ""
+	Terms   []Term  // of a group
+	Inputs  []Input // what the term compares, in the order of the source
 }
 
-// Input is a field that a term reads.
+// What a group asks of its terms.
+const (
+	AllOf    = "all"     // a and b
+	AnyOf    = "any"     // a or b
+	NoneOf   = "none"    // not (a or b)
+	NotAllOf = "not all" // not (a and b)
+)
+
+// Input is a value that a term reads or computes.
 type Input struct {
-	Name  string // as written: visitor.email
-	Value string // as JSON, cut after 80 characters; or absent
+	Name  string // as written: visitor.email, len(messages)
+	Value string // as JSON, cut after 80 characters, of lists of lists and maps the number of items; or absent
 }
 
-// branch is a condition taken apart: and, or, or a leaf.
+// branch is a condition taken apart: a group, or a leaf.
 type branch struct {
-	op     string // "and", "or", "" for a leaf
+	of     string // "" for a leaf
 	kids   []*branch
 	source string
 	code   *program
 	inputs []input
 }
 
-type input struct {
-	name string
-	code *program
+// Explain evaluates each term for itself and marks those that decide.
+//
+// Of what does not match, these are, of all terms that have to hold the first that does not, and of terms of which one
+// has to hold every one. Of what matches it is the other way round.
+func (c *Condition) Explain(conversation *chat.Conversation) Term {
+	t, v := c.terms.explain(conversation)
+	t.decide(v == true, true)
+	return t
 }
 
-// Terms evaluates each term for itself. If the condition does not match, one term is marked First.
-func (c *Condition) Terms(conversation *chat.Conversation) []Term {
-	var terms []Term
-	result, culprit := c.terms.explain(conversation, &terms)
-	if result != true && culprit >= 0 {
-		terms[culprit].First = true
+// explain returns the term of b with its value.
+func (b *branch) explain(conversation *chat.Conversation) (Term, any) {
+	if b.of == "" {
+		return b.term(conversation)
 	}
-	return terms
-}
-
-// explain appends the terms of b and returns its value with the index of the first term to blame.
-func (b *branch) explain(conversation *chat.Conversation, terms *[]Term) (value any, culprit int) {
-	if b.op == "" {
-		*terms = append(*terms, b.term(conversation))
-		t := (*terms)[len(*terms)-1]
-		switch t.Value {
-		case "true":
-			return true, -1
-		case "false":
-			return false, len(*terms) - 1
-		}
-		return nil, len(*terms) - 1
-	}
-	culprit = -1
-	value = b.op == "and"
+	t := Term{Source: b.source, Of: b.of}
+	var value any = b.conjunct()
 	for _, kid := range b.kids {
-		v, at := kid.explain(conversation, terms)
-		if culprit < 0 && v != true {
-			culprit = at
-		}
-		if b.op == "and" {
+		term, v := kid.explain(conversation)
+		t.Terms = append(t.Terms, term)
+		if b.conjunct() {
 			value = and(value, v)
 		} else {
 			value = or(value, v)
 		}
 	}
-	return value, culprit
+	if b.of == NoneOf || b.of == NotAllOf {
+		value = not(value)
+	}
+	t.Value, t.True = word(value), value == true
+	return t, value
 }
 
-func (b *branch) term(conversation *chat.Conversation) Term {
+// conjunct tells whether the terms of b are put together by and.
+func (b *branch) conjunct() bool { return b.of == AllOf || b.of == NotAllOf }
+
+func word(v any) string {
+	switch v {
+	case true:
+		return "true"
+	case false:
+		return "false"
+	}
+	return "absent"
+}
+
+// decide marks the terms because of which t is what was wanted, or because of which it is not. want is what t would
+// have to be for the condition to match: within a not it is false.
+func (t *Term) decide(got, want bool) {
+	if t.Of == "" {
+		t.Decides = true
+		return
+	}
+	inner := want
+	if t.Of == NoneOf || t.Of == NotAllOf {
+		inner = !want
+	}
+	is := func(kid Term) bool { return kid.Value == word(inner) }
+	// What is wanted of every term: that all hold, or within a not that none does.
+	every := (t.Of == AllOf || t.Of == NotAllOf) == inner
+	if got == every {
+		for i := range t.Terms {
+			t.Terms[i].decide(got, inner)
+		}
+		return
+	}
+	if i := slices.IndexFunc(t.Terms, func(kid Term) bool { return is(kid) == got }); i >= 0 {
+		t.Terms[i].decide(got, inner)
+	}
+}
+
+func (b *branch) term(conversation *chat.Conversation) (Term, any) {
 	r := newRun(conversation)
 	v := r.exec(b.code)
-	t := Term{Source: b.source, Value: "absent", True: v == true}
-	switch {
-	case r.over:
-		t.Value, t.True = "too costly", false
-	case v == true:
-		t.Value = "true"
-	case v == false:
-		t.Value = "false"
+	if r.over {
+		v = nil
+	}
+	t := Term{Source: b.source, Value: word(v), True: v == true}
+	if r.over {
+		t.Value = "too costly"
 	}
 	for _, in := range b.inputs {
-		r := newRun(conversation)
-		t.Inputs = append(t.Inputs, Input{Name: in.name, Value: r.show(r.exec(in.code))})
+		t.Inputs = in.show(conversation, t.Inputs)
 	}
-	return t
-}
-
-// show writes a value for people.
-func (r *run) show(v any) string {
-	if v == nil {
-		return "absent"
-	}
-	out := r.export(v)
-	if r.over {
-		return "too large to show"
-	}
-	text := string(jsonOf(out))
-	if runes := []rune(text); len(runes) > 80 {
-		text = string(runes[:79]) + "…"
-	}
-	return text
+	return t, v
 }
 
 // branches takes a checked condition apart.
@@ -123,16 +143,32 @@ func branches(src string, root ast.Node, p *program, s Scope) *branch {
 
 // splitTerms makes the branch of n, whose text lies between two byte offsets of src.
 func splitTerms(src string, from, to int, n ast.Node, s Scope) (*branch, bool) {
-	if bin, op := connective(src, n); bin != nil {
-		at := byteOffset(src, bin.Location().From)
-		left, ok := splitTerms(src, from, at, bin.Left, s)
-		right, ok2 := splitTerms(src, byteOffset(src, bin.Location().To), to, bin.Right, s)
+	text := unwrap(src[from:to])
+	if bin, of := connective(src, n); bin != nil {
+		loc := bin.Location()
+		left, ok := splitTerms(src, from, byteOffset(src, loc.From), bin.Left, s)
+		right, ok2 := splitTerms(src, byteOffset(src, loc.To), to, bin.Right, s)
 		if ok && ok2 {
-			return &branch{op: op, kids: []*branch{left, right}}, true
+			return &branch{of: of, source: text, kids: append(left.flat(of), right.flat(of)...)}, true
 		}
-		return leaf(unwrap(src[from:to]), n, s)
 	}
-	return leaf(unwrap(src[from:to]), n, s)
+	if negation, ok := n.(*ast.UnaryNode); ok && (negation.Operator == "not" || negation.Operator == "!") {
+		if bin, _ := connective(src, negation.Node); bin != nil {
+			inner, ok := splitTerms(src, byteOffset(src, negation.Location().To), to, negation.Node, s)
+			if ok {
+				return &branch{of: map[string]string{AllOf: NotAllOf, AnyOf: NoneOf}[inner.of], source: text, kids: inner.kids}, true
+			}
+		}
+	}
+	return leaf(text, n, s)
+}
+
+// flat returns the terms of b if it is a group of that kind, so that a and b and c is one group.
+func (b *branch) flat(of string) []*branch {
+	if b.of == of {
+		return b.kids
+	}
+	return []*branch{b}
 }
 
 // connective returns n if it is an and / or that was written as one: a < b < c has an && that was not.
@@ -141,12 +177,12 @@ func connective(src string, n ast.Node) (*ast.BinaryNode, string) {
 	if !ok {
 		return nil, ""
 	}
-	op := map[string]string{"and": "and", "&&": "and", "or": "or", "||": "or"}[bin.Operator]
+	of := map[string]string{"and": AllOf, "&&": AllOf, "or": AnyOf, "||": AnyOf}[bin.Operator]
 	loc := bin.Location()
-	if op == "" || src[byteOffset(src, loc.From):byteOffset(src, loc.To)] != bin.Operator {
+	if of == "" || src[byteOffset(src, loc.From):byteOffset(src, loc.To)] != bin.Operator {
 		return nil, ""
 	}
-	return bin, op
+	return bin, of
 }
 
 // leaf compiles a term by itself. It is false for a text that is no expression of its own.
@@ -156,37 +192,13 @@ func leaf(text string, n ast.Node, s Scope) (*branch, bool) {
 		return nil, false
 	}
 	b := &branch{source: text, code: p}
-	seen := map[string]bool{}
-	for _, name := range inputsOf(n, nil) {
-		if seen[name] {
-			continue
-		}
-		seen[name] = true
-		if p, _, problems := compile(name, s); problems == nil {
-			b.inputs = append(b.inputs, input{name: name, code: p})
+	for _, part := range compared(text, n) {
+		in, ok := newInput(part, s)
+		if ok && !slices.ContainsFunc(b.inputs, func(known input) bool { return known.name == in.name }) {
+			b.inputs = append(b.inputs, in)
 		}
 	}
 	return b, true
-}
-
-// inputsOf lists the fields that n names, outside of loops' bodies.
-func inputsOf(n ast.Node, names []string) []string {
-	if _, ok := n.(*ast.PredicateNode); ok {
-		return names
-	}
-	if call, ok := n.(*ast.CallNode); ok {
-		for _, a := range call.Arguments {
-			names = inputsOf(a, names)
-		}
-		return names
-	}
-	if path, ok := pathOf(n); ok {
-		return append(names, path)
-	}
-	for _, child := range children(n) {
-		names = inputsOf(child, names)
-	}
-	return names
 }
 
 // unwrap removes white space and parentheses that do not belong to the term.

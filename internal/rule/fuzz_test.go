@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -81,23 +82,21 @@ func FuzzCondition(f *testing.F) {
 			return
 		}
 		ok, err := condition.Match(sample)
-		terms := condition.Terms(sample)
-		if len(terms) == 0 {
-			t.Errorf("%q: no terms", src)
+		term := condition.Explain(sample)
+		if err == nil && term.True != ok {
+			t.Errorf("%q: match %v, but the explanation says %s", src, ok, explained(term))
 		}
-		if err == nil && len(terms) == 1 && terms[0].True != ok {
-			t.Errorf("%q: match %v, but its only term says %v", src, ok, terms[0].True)
-		}
-		for _, term := range terms {
-			if ok && term.First {
-				t.Errorf("%q matches, but term %q is to blame", src, term.Source)
-			}
+		if !decided(term) {
+			t.Errorf("%q: nothing decides: %s", src, explained(term))
 		}
 		if _, err := condition.Match(bare); err != nil && !errors.Is(err, ErrTooCostly) {
 			t.Error(err)
 		}
 	})
 }
+
+// decided tells whether a term that decides is in t.
+func decided(t Term) bool { return t.Decides || slices.ContainsFunc(t.Terms, decided) }
 
 func FuzzTemplate(f *testing.F) {
 	seeds(f)

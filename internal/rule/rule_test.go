@@ -180,19 +180,27 @@ func TestExplain(t *testing.T) {
 		if problems != nil {
 			return list(problems)
 		}
-		var out []string
-		for _, term := range condition.Terms(c) {
-			s := fmt.Sprintf("[%s] %s", term.Source, term.Value)
-			if term.First {
-				s += " (first)"
-			}
-			for _, in := range term.Inputs {
-				s += fmt.Sprintf(" {%s = %s}", in.Name, in.Value)
-			}
-			out = append(out, s)
-		}
-		return strings.Join(out, ", ")
+		return explained(condition.Explain(c))
 	})
+}
+
+// explained writes a term on one line; a star marks what decides.
+func explained(t Term) string {
+	if t.Of != "" {
+		var terms []string
+		for _, inner := range t.Terms {
+			terms = append(terms, explained(inner))
+		}
+		return fmt.Sprintf("%s of (%s) %s", t.Of, strings.Join(terms, ", "), t.Value)
+	}
+	s := fmt.Sprintf("[%s] %s", t.Source, t.Value)
+	if t.Decides {
+		s += "*"
+	}
+	for _, in := range t.Inputs {
+		s += fmt.Sprintf(" {%s = %s}", in.Name, in.Value)
+	}
+	return s
 }
 
 func TestSettings(t *testing.T) {
