@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -111,8 +112,8 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		return ledger.Claimed{}, err
 	}
 	answer := ledger.Claimed{Next: got.next}
-	for _, g := range got.leased {
-		err := l.load(ctx, &g)
+	for i, err := range l.loadAll(ctx, got.leased) {
+		g := got.leased[i]
 		switch {
 		case err == nil:
 			answer.Deliveries = append(answer.Deliveries, g.delivery)
@@ -173,11 +174,12 @@ func (c *claims) do(t *tx) error {
 
 // lease claims one row, or makes it dead.
 func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
+	was := *r
 	d, changes, crashed, err := r.Lease(id, c.asked.Config, row.Micros(t.now), row.Micros(end))
 	if err != nil {
 		return err
 	}
-	if err := t.store(r, changes); err != nil {
+	if err := t.update(r, &was, changes); err != nil {
 		return err
 	}
 	if crashed {
@@ -188,16 +190,52 @@ func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
 	return nil
 }
 
-// load reads the conversation of a delivery, outside the writer.
+// loaders is how many conversations of a claim are read and decoded at once. Under load each has the processor as often
+// as each hook that is coming in; one after the other they would fall behind.
+const loaders = 16
+
+// loadAll reads the conversations of deliveries, outside the writer, and returns the error of each.
+func (l *Ledger) loadAll(ctx context.Context, all []leased) []error {
+	errs := make([]error, len(all))
+	var work sync.WaitGroup
+	slots := make(chan struct{}, loaders)
+	for i := range all {
+		if l.recall(&all[i]) {
+			continue
+		}
+		slots <- struct{}{}
+		work.Go(func() {
+			defer func() { <-slots }()
+			errs[i] = l.fetch(ctx, &all[i])
+		})
+	}
+	work.Wait()
+	return errs
+}
+
+// load reads the conversation of one delivery.
 func (l *Ledger) load(ctx context.Context, g *leased) error {
+	if l.recall(g) {
+		return nil
+	}
+	return l.fetch(ctx, g)
+}
+
+// recall takes the conversation of a delivery from memory, if it was accepted just now.
+func (l *Ledger) recall(g *leased) bool {
+	c, ok := l.fresh.take(g.delivery.ID, g.delivery.Revision)
+	if ok {
+		g.delivery.Conversation = c
+	}
+	return ok
+}
+
+// fetch reads the conversation of a delivery from the file.
+func (l *Ledger) fetch(ctx context.Context, g *leased) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
 	defer l.users.Done()
-	if c, ok := l.fresh.take(g.delivery.ID, g.delivery.Revision); ok {
-		g.delivery.Conversation = c
-		return nil
-	}
 	var packed []byte
 	generation := l.generation.Load()
 	err := l.readers.Load().QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, g.number, g.delivery.Revision).Scan(&packed)

@@ -6,15 +6,21 @@ package sqlite
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read from the file.
-const freshBytes = 2 << 20
+const (
+	// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read from the file.
+	freshBytes = 2 << 20
+	// freshFor is how long it is kept when others want the room: what was accepted first is claimed first, so that of a
+	// backlog that is being delivered the newest would never be used.
+	freshFor = 5 * time.Second
+)
 
 // fresh holds conversations between their commit and the claims that follow. Each is dropped when every delivery that it
-// was accepted for has been claimed once, or when newer ones need the room. The zero value is ready for use.
+// was accepted for has been claimed once, or when it is old and newer ones need the room. The zero value is ready for use.
 type fresh struct {
 	mu    sync.Mutex
 	held  map[freshKey]*freshEntry
@@ -30,29 +36,43 @@ type freshKey struct {
 type freshEntry struct {
 	conversation chat.Conversation
 	bytes, uses  int
+	since        time.Time
 }
 
 // put keeps a conversation for so many claims, in place of what had its id and revision before: in a ledger that began
 // anew that may have been another one. bytes is the size of its body.
-func (f *fresh) put(c chat.Conversation, bytes, uses int) {
-	c = asStored(c)
+func (f *fresh) put(c chat.Conversation, bytes, uses int) { f.putAt(c, bytes, uses, time.Now()) }
+
+func (f *fresh) putAt(c chat.Conversation, bytes, uses int, now time.Time) {
 	key := freshKey{c.ID, c.Revision}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.drop(key)
-	if uses == 0 || bytes > freshBytes/8 {
+	if uses == 0 || bytes > freshBytes/8 || !f.room(bytes, now) {
 		return
 	}
 	if f.held == nil {
 		f.held = make(map[freshKey]*freshEntry)
 	}
-	f.held[key] = &freshEntry{c, bytes, uses}
+	f.held[key] = &freshEntry{asStored(c), bytes, uses, now}
 	f.queue = append(f.queue, key)
 	f.bytes += bytes
-	for f.bytes > freshBytes || len(f.queue) > 2*len(f.held)+64 {
+}
+
+// room makes room for bytes, if what would have to go is old.
+func (f *fresh) room(bytes int, now time.Time) bool {
+	for len(f.queue) > 0 {
+		oldest, held := f.held[f.queue[0]]
+		switch {
+		case held && f.bytes+bytes <= freshBytes && len(f.queue) < 2*len(f.held)+64:
+			return true
+		case held && f.bytes+bytes > freshBytes && now.Sub(oldest.since) < freshFor:
+			return false
+		}
 		f.drop(f.queue[0])
 		f.queue = f.queue[1:]
 	}
+	return true
 }
 
 // take returns a conversation that is still here. It is shared: nobody may change what it points to.

@@ -22,7 +22,8 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 		if !r.Leased(s) {
 			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, ledger.ErrFenced)
 		}
-		if err := t.store(r, r.Settle(s, row.Micros(t.now))); err != nil {
+		was := *r
+		if err := t.update(r, &was, r.Settle(s, row.Micros(t.now))); err != nil {
 			return err
 		}
 		if s.Attempt != nil {
