@@ -36,6 +36,7 @@ func (serveCommand) Run(p *program) error {
 		Load: func(context.Context) (*config.Config, error) {
 			return config.Load(p.commands.Config, p.known, config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
 		},
+		Getenv: os.Getenv,
 		Applied: func(cfg *config.Config) {
 			level.Set(logLevel(cfg.Log))
 			logWarnings(log, cfg)

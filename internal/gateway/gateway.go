@@ -20,6 +20,7 @@ import (
 	"github.com/afterchat/afterchat/internal/delivery"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/metrics"
+	"github.com/afterchat/afterchat/internal/trace"
 )
 
 // Options are what a gateway needs beside its configuration. The zero value of each is explained there.
@@ -33,6 +34,8 @@ type Options struct {
 	Load func(ctx context.Context) (*config.Config, error)
 	// Applied is called when a reload has put a configuration in force; nil: nobody.
 	Applied func(*config.Config)
+	// Getenv looks up the variables that turn traces on, see package trace; nil: there are no traces.
+	Getenv func(string) string
 	// Started is called once when hooks are answered; nil: nobody.
 	Started func(Addresses)
 }
@@ -49,6 +52,7 @@ type Gateway struct {
 	Options
 	boot     *config.Config // that it was started with; listeners, ledger file and the form of the log stay its own
 	metrics  *metrics.Metrics
+	traces   *trace.Traces // nil: none
 	ledger   Ledger
 	engine   atomic.Pointer[delivery.Engine] // nil while the ledger opens
 	setup    atomic.Pointer[setup]           // in force
@@ -93,6 +97,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 		return err
 	}
 	defer listeners.close()
+	g.startTraces()
+	defer g.traces.Stop() // when the ledger is closed, for it may take seconds
 	if err := g.openLedger(ctx); err != nil {
 		return err
 	}
@@ -202,7 +208,9 @@ func (g *Gateway) begin(ctx context.Context, now time.Time) error {
 	if err := g.ledger.Rename(ctx, renames(g.boot)); err != nil {
 		return fmt.Errorf("renaming in the ledger: %w", err)
 	}
-	g.engine.Store(delivery.New(delivery.Options{Ledger: g.ledger, Logger: g.Logger, Metrics: g.metrics, Setup: first.delivery}))
+	g.engine.Store(delivery.New(delivery.Options{
+		Ledger: g.ledger, Logger: g.Logger, Metrics: g.metrics, Traces: g.traces, Setup: first.delivery,
+	}))
 	g.setup.Store(first)
 	return nil
 }
@@ -213,6 +221,17 @@ func (g *Gateway) keepConfig(ctx context.Context, cfg *config.Config) error {
 		return fmt.Errorf("keeping the configuration in the ledger: %w", err)
 	}
 	return nil
+}
+
+// startTraces starts traces if the environment asks for them. What is wrong with them is no reason not to take hooks.
+func (g *Gateway) startTraces() {
+	if g.Getenv == nil {
+		return
+	}
+	var err error
+	if g.traces, err = trace.Open(g.Version, g.Getenv, g.Logger); err != nil {
+		g.Logger.Error("traces are off", "error", err)
+	}
 }
 
 func (g *Gateway) closeLedger() {

@@ -58,7 +58,7 @@ func (g *Gateway) deliverySetup(cfg *config.Config, before *setup) (delivery.Set
 			var err error
 			connector, err = t.Type.Open(t.Settings, connectors.Env{
 				Target: t.Name, Folder: cfg.Folder, Version: g.Version, Timeout: t.Timeout,
-				Logger: g.Logger.With("target", t.Name), Transport: g.Transport,
+				Logger: g.Logger.With("target", t.Name), Transport: g.Transport, Wrap: g.traces.Wrap(t.Name),
 			})
 			if err != nil {
 				return delivery.Setup{}, fmt.Errorf("target %s: %w", t.Name, err)
@@ -129,7 +129,7 @@ func renames(cfg *config.Config) ledger.Renames {
 func (g *Gateway) handler(cfg *config.Config, before *setup) (*intake.Handler, error) {
 	o := intake.Options{
 		Ledger: g.ledger, Plan: g.planner(cfg.Pipeline), Redact: cfg.Pipeline.AtIntake, Logger: g.Logger, Metrics: g.metrics,
-		MaxBody: int64(cfg.Server.MaxBody), MaxInFlight: int64(cfg.Server.MaxInFlight),
+		Traces: g.traces, MaxBody: int64(cfg.Server.MaxBody), MaxInFlight: int64(cfg.Server.MaxInFlight),
 	}
 	var err error
 	if o.Proxies, err = networks(cfg.Server.TrustedProxies); err != nil {
