@@ -155,7 +155,7 @@ func (t *tx) storeSummaries(all []*unindexed) error {
 	}
 	for _, u := range all {
 		var s row.Summary
-		if conversation, err := t.ledger.unpackUnindexed(u); err != nil {
+		if conversation, err := t.ledger.summarize(u); err != nil {
 			t.ledger.options.Logger.Warn("a conversation cannot be searched", "conversation", u.id, "error", err)
 		} else {
 			s = conversation
@@ -170,7 +170,7 @@ func (t *tx) storeSummaries(all []*unindexed) error {
 		c.routes, c.sources, c.brands = append(c.routes, routes), append(c.sources, clean(s.Source)), append(c.brands, clean(s.Brand))
 		c.outcomes, c.externals = append(c.outcomes, clean(s.Outcome)), append(c.externals, clip(s.ExternalID))
 		c.visitors, c.emails = append(c.visitors, clean(s.Visitor)), append(c.emails, clip(s.Email))
-		c.opens, c.wd = append(c.opens, clean(s.Opening)), append(c.wd, vector(row.Words(s.Text)))
+		c.opens, c.wd = append(c.opens, clean(s.Opening)), append(c.wd, vector(strings.Fields(s.SearchText())))
 	}
 	t.write(`UPDATE conversation c SET indexed = u.revision, unrouted = u.unrouted,
 		routes = ARRAY(SELECT jsonb_array_elements_text(u.routes::jsonb)), first_at = CASE WHEN c.first_at > 0 THEN c.first_at ELSE u.received END
@@ -187,7 +187,7 @@ func (t *tx) storeSummaries(all []*unindexed) error {
 	return nil
 }
 
-func (l *Ledger) unpackUnindexed(u *unindexed) (row.Summary, error) {
+func (l *Ledger) summarize(u *unindexed) (row.Summary, error) {
 	if u.packed == nil {
 		return row.Summary{}, row.ErrNoBody
 	}
@@ -211,10 +211,9 @@ func clip(s string) string {
 }
 
 const (
-	// lastPosition is the last place of a word that PostgreSQL keeps, and mostPositions how many of one word. What comes
-	// later is found as a word and not as part of a phrase.
+	// mostPositions is how many places of one word are kept in one conversation, as many as PostgreSQL keeps: later ones
+	// are found as words and not as parts of phrases. All words together have fewer places than it takes.
 	// https://www.postgresql.org/docs/current/textsearch-limitations.html
-	lastPosition  = 16383
 	mostPositions = 255
 	// mostWords bounds the different words of one conversation, in bytes: a tsvector takes a mebibyte.
 	mostWords = 700 << 10
@@ -231,7 +230,7 @@ func vector(words []string) string {
 				continue
 			}
 		}
-		if i < lastPosition-1 && len(at) < mostPositions {
+		if len(at) < mostPositions {
 			at = append(at, i+1)
 		}
 		places[word] = at
@@ -247,23 +246,18 @@ func vector(words []string) string {
 	return text.String()
 }
 
-// prefixLength is from how many letters on the last word of a search stands for all that begin with it.
-const prefixLength = 3
-
 // searched writes what Filter.Text asks for as a tsquery; "" if there is no word in it.
 func searched(texts []string) string {
 	var all []string
-	for _, text := range texts {
-		words := row.Words(text)
-		for i, word := range words {
+	for _, phrase := range row.Phrases(texts) {
+		words := make([]string, len(phrase.Words))
+		for i, word := range phrase.Words {
 			words[i] = "'" + word + "'"
-			if i == len(words)-1 && len([]rune(word)) >= prefixLength {
-				words[i] += ":*"
-			}
 		}
-		if len(words) > 0 {
-			all = append(all, "("+strings.Join(words, " <-> ")+")")
+		if phrase.Prefix {
+			words[len(words)-1] += ":*"
 		}
+		all = append(all, "("+strings.Join(words, " <-> ")+")")
 	}
 	return strings.Join(all, " & ")
 }

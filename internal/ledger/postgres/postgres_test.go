@@ -122,7 +122,7 @@ func TestE2EPostgresReplicasClaim(t *testing.T) {
 }
 
 // await polls for something with a deadline.
-func await[T any](t *testing.T, look func() (T, bool)) T {
+func await[T any](t testing.TB, look func() (T, bool)) T {
 	t.Helper()
 	deadline := time.After(20 * time.Second)
 	ticker := time.NewTicker(10 * time.Millisecond)
@@ -363,7 +363,7 @@ func TestE2EPostgresNeighboringVersions(t *testing.T) {
 	l := open(t, at, Options{})
 	accept(t, l, hook("c1", "help"))
 	sql(t, at, `ALTER TABLE delivery ADD COLUMN novelty text NOT NULL DEFAULT 'x'`, `ALTER TABLE conversation ADD COLUMN novelty int`,
-		`INSERT INTO version (number, oldest) VALUES (2, 1)`)
+		`INSERT INTO version (number, oldest) VALUES (3, 2)`)
 	older := open(t, at, Options{})
 	accept(t, older, hook("c2", "help"))
 	accept(t, l, hook("c3", "help")) // a program that ran while the schema changed
@@ -371,7 +371,7 @@ func TestE2EPostgresNeighboringVersions(t *testing.T) {
 		t.Errorf("%d deliveries, want 3 twice", got)
 	}
 	sound(t, older)
-	sql(t, at, `INSERT INTO version (number, oldest) VALUES (3, 2)`)
+	sql(t, at, `INSERT INTO version (number, oldest) VALUES (4, 3)`)
 	if _, err := Open(t.Context(), at, Options{}); !errors.Is(err, ledger.ErrNewer) {
 		t.Errorf("a schema for later programs: %v, want ErrNewer", err)
 	}

@@ -1,4 +1,4 @@
-// This file ends leases and starts dead deliveries again.
+// This file ends leases.
 
 package postgres
 
@@ -126,34 +126,4 @@ func (t *tx) settle(w *waiting[settling], found talks, renames []ledger.Rename) 
 		return l, nil
 	}
 	return line{}, ledger.ErrNotFound
-}
-
-// Replay makes a dead delivery due now, with new attempts to spend. What is known of the target stays: its receipt, and
-// that an attempt may have been taken. It returns ledger.ErrNotFound if there is no such dead delivery, or if retention
-// has taken what it would send.
-func (l *Ledger) Replay(ctx context.Context, id, target string) error {
-	id, target = clean(id), clean(target)
-	renames := l.names.Load().list()
-	return l.once(ctx, patience, func() error {
-		var found talks
-		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) { found.queue(b, `id = $1`, id) }, func(t *tx) error {
-			name := row.Today(renames, target)
-			for _, k := range found {
-				t.move(k)
-				i := slices.IndexFunc(k.rows, func(r *row.Delivery) bool { return r.Target == name })
-				switch {
-				case i < 0:
-					continue
-				case k.rows[i].State != ledger.Dead:
-					return fmt.Errorf("dead delivery of %s to %s: %w, it is %s", id, target, ledger.ErrNotFound, k.rows[i].State)
-				case !k.Bodies:
-					return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
-				}
-				t.count(name, k.rows[i].Replay(ledger.Replay{}, row.Micros(t.now))...)
-				t.wake(name)
-				return t.storeRows(k.rows)
-			}
-			return fmt.Errorf("delivery of %s to %s: %w", id, target, ledger.ErrNotFound)
-		})
-	})
 }

@@ -219,7 +219,8 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 
 // isOwn tells whether an error is the ledger's answer, and not that of the way to it.
 func isOwn(err error) bool {
-	return errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrFull)
+	return errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrFull) ||
+		errors.Is(err, ledger.ErrState)
 }
 
 // cure is what helps against an error.

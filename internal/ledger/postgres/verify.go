@@ -34,6 +34,8 @@ var audits = []string{
 		LEFT JOIN body b ON b.day = n.day AND b.conversation = d.conversation AND b.revision = d.want WHERE d.state = 0 AND b.revision IS NULL`,
 	`SELECT '', format('a body of conversation number %s belongs to nothing', b.conversation) FROM body b
 		LEFT JOIN conversation n ON n.number = b.conversation WHERE n.number IS NULL`,
+	`SELECT '', format('a summary of conversation number %s belongs to nothing', s.conversation) FROM summary s
+		LEFT JOIN conversation n ON n.number = s.conversation WHERE n.number IS NULL OR NOT n.bodies`,
 	`SELECT '', format('%s conversations are counted, %s are there', t.n, c.n)
 		FROM (SELECT coalesce(sum(n), 0) n FROM total WHERE name = 'conversations') t, (SELECT count(*) n FROM conversation) c WHERE t.n <> c.n`,
 	`SELECT '', format('%s quarantined hooks are counted, %s are there', t.n, q.n)

@@ -79,10 +79,10 @@ func Phrases(texts []string) (phrases []Phrase) {
 // maxWords is how many words of a conversation a search looks through: three hours of quick writing.
 const maxWords = 16000
 
-// SearchWords returns the words of a conversation that a search looks through.
-func (s *Summary) SearchWords() []string {
+// SearchText returns the words of a conversation that a search looks through, with spaces between them.
+func (s *Summary) SearchText() string {
 	words := Words(s.Text)
-	return words[:min(len(words), maxWords)]
+	return strings.Join(words[:min(len(words), maxWords)], " ")
 }
 
 // Listed returns the delivery as an operator sees it at now, in microseconds. The fields of the conversation are empty.
