@@ -213,7 +213,9 @@ func (r *Delivery) Settle(s ledger.Settlement, now int64) (changes []Counts) {
 	}
 	switch {
 	case current:
-		r.State = s.State
+		if r.State = s.State; r.State == ledger.Skipped {
+			r.heal()
+		}
 	case !r.Planned && !r.Holds():
 		r.State = ledger.Superseded // the newer revision no longer goes to a target that has nothing
 		r.heal()

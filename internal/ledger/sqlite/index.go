@@ -1,8 +1,439 @@
-// This file makes what lists and searches know of conversations, in the background, so that no hook waits for it.
+// This file makes what lists and searches know of conversations, in the background, so that no hook waits for it. The
+// indexer takes bodies beyond a mark, in small batches that go through the writer like everything else, and moves the mark
+// in the same transaction; so a crash costs nothing. It lets hooks and settlements go first, but never falls further
+// behind than patience unless the machine is saturated. Conversations that change are noted by whoever changes them.
+//
+// After an upgrade it goes on with what was there before, the newest first, using a part of the machine only.
 
 package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
+)
+
+const (
+	indexBatch = 32                     // conversations in one transaction
+	indexDelay = 250 * time.Millisecond // after the first hook, so that one batch takes what comes together
+	patience   = 2 * time.Second        // how long the indexer gives way, and a list waits for it
+	indexRetry = 5 * time.Second        // after a failure
+	indexBytes = 2 << 20                // of conversations that wait in memory, as they were sent; the others are read back
+	restShare  = 4                      // after an upgrade: how many times the work it rests
+)
 
 // outdate has a conversation indexed again.
 func (t *tx) outdate(number int64) error {
 	return t.exec(`INSERT OR IGNORE INTO outdated VALUES (?)`, number)
+}
+
+// indexer is the goroutine that indexes.
+type indexer struct {
+	ledger *Ledger
+	wake   chan struct{} // holds one: there is something to do
+	hurry  chan struct{} // holds one: somebody waits for it
+	stop   context.CancelFunc
+	ended  chan struct{}
+
+	mu    sync.Mutex
+	held  map[freshKey]*chat.Conversation // accepted just now
+	bytes int
+	moved chan struct{} // closed and replaced after every batch
+}
+
+func startIndexer(l *Ledger) *indexer {
+	ctx, stop := context.WithCancel(context.Background())
+	x := &indexer{
+		ledger: l, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: stop, ended: make(chan struct{}),
+		held: map[freshKey]*chat.Conversation{}, moved: make(chan struct{}),
+	}
+	nudge(x.wake)
+	go x.run(ctx)
+	return x
+}
+
+func nudge(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// offer hands over a conversation that has just been committed. bytes is the size of its body.
+func (x *indexer) offer(c *chat.Conversation, bytes int) {
+	if x == nil {
+		return
+	}
+	x.mu.Lock()
+	if x.bytes+bytes <= indexBytes {
+		x.held[freshKey{c.ID, c.Revision}] = c
+		x.bytes += bytes
+	}
+	x.mu.Unlock()
+	nudge(x.wake)
+}
+
+// take returns what was offered and forgets it.
+func (x *indexer) take(key freshKey) *chat.Conversation {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	c := x.held[key]
+	delete(x.held, key)
+	return c
+}
+
+// close ends the goroutine.
+func (x *indexer) close() {
+	x.stop()
+	<-x.ended
+}
+
+// pause waits, and tells whether to go on. Whoever waits for the indexer cuts it short.
+func (x *indexer) pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-x.hurry:
+		nudge(x.hurry) // for the pauses to come, until there is nothing more to do
+	case <-timer.C:
+	}
+	return true
+}
+
+// run indexes what is new, then what is old, then waits.
+func (x *indexer) run(ctx context.Context) {
+	defer close(x.ended)
+	log, failed := x.ledger.options.Logger, false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-x.wake:
+		case <-x.hurry:
+			nudge(x.hurry)
+		}
+		if !x.pause(ctx, indexDelay) {
+			return
+		}
+		err := x.work(ctx)
+		switch {
+		case ctx.Err() != nil || errors.Is(err, ledger.ErrClosed):
+			return
+		case err != nil:
+			if !failed {
+				log.Warn("searches and lists fall behind", "cause", err.Error())
+			}
+			failed = true
+			nudge(x.wake)
+			if !x.rest(ctx, indexRetry) {
+				return
+			}
+		default:
+			failed = false
+		}
+	}
+}
+
+// rest waits without being cut short.
+func (x *indexer) rest(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// work goes on until there is nothing to do.
+func (x *indexer) work(ctx context.Context) error {
+	behind := time.Now()
+	for {
+		if !x.giveWay(ctx, behind) {
+			return ctx.Err()
+		}
+		began := time.Now()
+		more, err := x.step(ctx, newer)
+		if err != nil {
+			return err
+		}
+		if more {
+			continue
+		}
+		x.settled()
+		behind = time.Now()
+		if more, err = x.step(ctx, older); err != nil || !more {
+			return err
+		}
+		if !x.pause(ctx, restShare*time.Since(began)) {
+			return ctx.Err()
+		}
+	}
+}
+
+// settled forgets what has been offered in vain and that somebody was in a hurry.
+func (x *indexer) settled() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	clear(x.held)
+	x.bytes = 0
+	select {
+	case <-x.hurry:
+	default:
+	}
+}
+
+// giveWay waits while others want to write, but not for ever.
+func (x *indexer) giveWay(ctx context.Context, behind time.Time) bool {
+	for len(x.ledger.queue) > 0 && time.Since(behind) < patience {
+		if len(x.hurry) > 0 {
+			break
+		}
+		if !x.pause(ctx, 5*time.Millisecond) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// entry is a conversation on its way into the index.
+type entry struct {
+	number, first int64
+	id            string
+	revision      int
+	bodies        bool
+	summary       row.Summary
+	words         string
+	again         bool // it may be there already
+}
+
+const entryColumns = `c.number, c.id, c.revision, c.bodies, CASE c.first_at WHEN 0 THEN
+	coalesce((SELECT min(received_at) FROM body WHERE conversation = c.number AND received_at > 0), c.seen_at) ELSE c.first_at END`
+
+// stretch is a part of the work: which conversations are next, and the mark that moves.
+type stretch struct {
+	query string
+	mark  string
+	to    func(last entry) int64
+}
+
+var (
+	newer = []stretch{
+		{query: `SELECT ` + entryColumns + ` FROM outdated o JOIN conversation c ON c.number = o.number
+			WHERE o.number <= (SELECT n FROM progress WHERE name = 'newest') ORDER BY o.number LIMIT ?`},
+		{query: `SELECT ` + entryColumns + ` FROM conversation c
+			WHERE c.number > (SELECT n FROM progress WHERE name = 'newest') ORDER BY c.number LIMIT ?`,
+			mark: "newest", to: func(last entry) int64 { return last.number }},
+	}
+	older = []stretch{
+		{query: `SELECT ` + entryColumns + ` FROM conversation c
+			WHERE c.number < (SELECT n FROM progress WHERE name = 'oldest') ORDER BY c.number DESC LIMIT ?`,
+			mark: "oldest", to: func(last entry) int64 { return last.number }},
+	}
+)
+
+// step indexes one batch, and tells whether there may be more.
+func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err error) {
+	for _, s := range stretches {
+		entries, err := x.read(ctx, s)
+		if err != nil {
+			return false, err
+		}
+		if len(entries) == 0 {
+			continue
+		}
+		err = x.ledger.write(ctx, func(t *tx) error {
+			if s.mark == "oldest" {
+				if err := t.reserve(indexBatch << 12); err != nil {
+					return err // what has come before the upgrade takes no room from hooks
+				}
+			}
+			for i := range entries {
+				if err := t.index(&entries[i]); err != nil {
+					return err
+				}
+			}
+			if s.mark == "" {
+				return nil
+			}
+			return t.exec(`UPDATE progress SET n = ? WHERE name = ?`, s.to(entries[len(entries)-1]), s.mark)
+		})
+		if err != nil {
+			return false, err
+		}
+		x.mu.Lock()
+		close(x.moved)
+		x.moved = make(chan struct{})
+		x.mu.Unlock()
+		return true, nil
+	}
+	return false, nil
+}
+
+// read reads the next batch of a stretch, outside of the writer.
+func (x *indexer) read(ctx context.Context, s stretch) (entries []entry, err error) {
+	l := x.ledger
+	err = l.view(ctx, func(view *sql.Tx) error {
+		rows, err := view.QueryContext(ctx, s.query, indexBatch)
+		if err != nil {
+			return err
+		}
+		err = each(rows, func(rows *sql.Rows) error {
+			e := entry{again: s.mark != "newest"}
+			err := rows.Scan(&e.number, &e.id, &e.revision, &e.bodies, &e.first)
+			entries = append(entries, e)
+			return err
+		})
+		for i := range entries {
+			if err == nil && entries[i].bodies {
+				err = x.describe(ctx, view, &entries[i])
+			}
+		}
+		return err
+	})
+	return entries, err
+}
+
+// describe makes the summary of a conversation. One that cannot be decoded has an empty one: that is for the audit and
+// for its delivery to tell.
+func (x *indexer) describe(ctx context.Context, view *sql.Tx, e *entry) error {
+	c := x.take(freshKey{e.id, e.revision})
+	if c == nil {
+		var packed []byte
+		err := view.QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, e.number, e.revision).Scan(&packed)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if read, err := x.ledger.codec.UnpackConversation(packed, e.id, e.revision); err == nil {
+			c = &read
+		}
+	}
+	if c != nil {
+		e.summary = row.Summarize(c)
+		e.words = e.summary.SearchText()
+	}
+	return nil
+}
+
+// index stores one entry, unless the conversation has changed meanwhile: then it is noted, or beyond the mark.
+func (t *tx) index(e *entry) error {
+	var same bool
+	err := t.row(`SELECT id = ? AND revision = ? AND bodies = ? FROM conversation WHERE number = ?`, []any{e.id, e.revision, e.bodies, e.number}, &same)
+	if errors.Is(err, sql.ErrNoRows) {
+		return t.exec(`DELETE FROM outdated WHERE number = ?`, e.number)
+	}
+	if err != nil || !same {
+		return errors.Join(err, t.outdate(e.number))
+	}
+	if e.again {
+		if err := t.unindex(e.number); err != nil {
+			return err
+		}
+	}
+	deliveries, err := t.indexRoutes(e.number)
+	if err != nil {
+		return err
+	}
+	if e.again { // it may be of version 1
+		if err := t.exec(`UPDATE conversation SET first_at = ? WHERE number = ? AND first_at = 0`, e.first, e.number); err != nil {
+			return err
+		}
+	}
+	err = t.exec(`INSERT INTO arrival VALUES (?, ?, ?) ON CONFLICT (hour) DO UPDATE SET low = min(low, excluded.low), high = max(high, excluded.high)`,
+		e.first/hour, e.number, e.number)
+	if err != nil || !e.bodies {
+		return err
+	}
+	s := e.summary
+	err = t.exec(`INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.number, e.revision, s.Source, s.Brand, s.Platform,
+		s.Outcome, s.ExternalID, s.Visitor, s.Email, s.Rating, s.Messages, s.Opening, deliveries == 0)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO search (rowid, words) VALUES (?, ?)`, e.number, e.words)
+}
+
+// unindex takes a conversation out of the index, but for what outlives its bodies.
+func (t *tx) unindex(number int64) error {
+	for _, statement := range []string{
+		`DELETE FROM outdated WHERE number = ?`,
+		`DELETE FROM search WHERE rowid = (SELECT number FROM summary WHERE number = ?)`,
+		`DELETE FROM summary WHERE number = ?`,
+	} {
+		if err := t.exec(statement, number); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// indexRoutes notes the routes of the deliveries of a conversation, and tells how many there are.
+func (t *tx) indexRoutes(number int64) (deliveries int, err error) {
+	all := map[string]bool{}
+	err = t.rows(`SELECT routes FROM delivery WHERE conversation = ?`, []any{number}, func(rows *sql.Rows) error {
+		var routes string
+		err := rows.Scan(&routes)
+		deliveries++
+		all[routes] = true
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	for packed := range all {
+		routes, err := row.UnpackRoutes(packed)
+		if err != nil {
+			return 0, err
+		}
+		for _, route := range routes {
+			if err := t.exec(`INSERT OR IGNORE INTO routed VALUES (?, ?)`, route, number); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return deliveries, nil
+}
+
+// catchUp waits until what has been accepted by now is indexed, for patience at most: beyond that a list without the last
+// moments is better than none. What came before an upgrade is not waited for.
+func (l *Ledger) catchUp(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	last := int64(-1)
+	for {
+		l.indexer.mu.Lock()
+		moved := l.indexer.moved
+		l.indexer.mu.Unlock()
+		var newest, done int64
+		var outdated bool
+		err := l.read(ctx, `SELECT (SELECT coalesce(max(number), 0) FROM conversation), (SELECT n FROM progress WHERE name = 'newest'),
+			EXISTS (SELECT 1 FROM outdated)`, nil, &newest, &done, &outdated)
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if last < 0 {
+			last = newest
+		}
+		if done >= last && !outdated {
+			return nil
+		}
+		nudge(l.indexer.hurry)
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				return nil
+			}
+			return ctx.Err()
+		}
+	}
 }

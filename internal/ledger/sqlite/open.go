@@ -62,6 +62,7 @@ type Ledger struct {
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 
 	fresh     fresh                 // conversations that were accepted just now
+	indexer   *indexer              // nil in a ledger that is only looked at
 	clock     func() time.Time      // time.Now, but in tests of clocks that jump
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
@@ -107,6 +108,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	}
 	_ = running.write(l.lock) // a hint for people and for the next start
 	go w.run()
+	l.indexer = startIndexer(l)
 	return l, nil
 }
 
@@ -208,6 +210,7 @@ func (l *Ledger) Close() error {
 	l.closed = true
 	l.mu.Unlock()
 
+	l.indexer.close()
 	l.users.Wait()
 	err := closing.write(l.lock)
 	err = errors.Join(err, l.readers.Load().Close()) // first, so that the log can be moved as a whole

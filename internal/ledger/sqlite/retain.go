@@ -39,7 +39,7 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	if keep.Dead > 0 {
 		steps = append(steps, l.dropQuarantine(now.Add(-keep.Dead)))
 	}
-	steps = append(steps, l.shrink())
+	steps = append(steps, l.dropJournal(now), l.shrink())
 	for _, step := range steps {
 		for more := true; more; {
 			var err error
@@ -113,8 +113,12 @@ func (t *tx) expire(number int64, now time.Time) error {
 			t.count(r.Target, row.Counts{DeadRows: -1})
 		}
 	}
+	if err := t.unindex(number); err != nil {
+		return err
+	}
 	for _, statement := range []string{
 		`DELETE FROM body WHERE conversation = ?`,
+		`UPDATE delivery SET class = '', reason = '', failed_at = 0 WHERE conversation = ?`,
 		`DELETE FROM attempt WHERE conversation = ?`,
 		`UPDATE conversation SET bodies = 0 WHERE number = ?`,
 	} {
@@ -145,14 +149,18 @@ func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
 					continue // a hook came meanwhile
 				}
 				t.add("conversations", -1)
-				if err := t.exec(`DELETE FROM delivery WHERE conversation = ?`, number); err != nil {
-					return err
-				}
-				if err := t.exec(`DELETE FROM conversation WHERE number = ?`, number); err != nil {
-					return err
+				for _, statement := range []string{
+					`DELETE FROM delivery WHERE conversation = ?`,
+					`DELETE FROM outdated WHERE number = ?`,
+					`DELETE FROM routed WHERE number = ?`,
+					`DELETE FROM conversation WHERE number = ?`,
+				} {
+					if err := t.exec(statement, number); err != nil {
+						return err
+					}
 				}
 			}
-			return nil
+			return t.exec(`UPDATE progress SET n = min(n, (SELECT coalesce(max(number), 0) FROM conversation)) WHERE name = 'newest'`)
 		})
 	}
 }

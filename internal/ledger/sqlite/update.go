@@ -54,6 +54,10 @@ func (t *tx) update(r, was *row.Delivery, changes []row.Counts) error {
 	compare(&c, "config", was.Config, r.Config)
 	compare(&c, "tried", was.Tried, r.Tried)
 	compare(&c, "receipt", before, receipt)
+	compare(&c, "class", was.Class, r.Class)
+	compare(&c, "reason", was.Reason, r.Reason)
+	compare(&c, "failed_at", was.FailedAt, r.FailedAt)
+	compare(&c, "pinned", was.Pinned, r.Pinned)
 	if len(c.names) == 0 {
 		return nil
 	}

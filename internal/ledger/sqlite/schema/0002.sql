@@ -112,4 +112,4 @@ CREATE TABLE series (
     n    INTEGER NOT NULL,
     PRIMARY KEY (kind, at, name, what)
 ) WITHOUT ROWID;
-CREATE INDEX quarantine_source ON quarantine (source, received_at);
+CREATE INDEX series_age ON series (at);
