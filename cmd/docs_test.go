@@ -189,6 +189,9 @@ func documentationEnvironment() config.Environment {
 			if strings.HasSuffix(name, "WEBHOOK") || strings.HasSuffix(name, "URL") {
 				return "https://hooks.example.com/T0/B0/" + name, true
 			}
+			if strings.HasSuffix(name, "HASH") {
+				return "$argon2id$v=19$m=65536,t=2,p=4$c29tZXNhbHQ$GpZ3sK/oH9p7VIiV56G/64Zo/8GaUw434IimaPqxwCo", true
+			}
 			return "0123456789abcdef-" + name, true
 		},
 		ReadFile: func(path string) ([]byte, error) {

@@ -60,12 +60,6 @@ type TLS struct {
 	KeyFile  string `yaml:"key_file" required:"true" doc:"PEM file with the key" example:"tls/key.pem"`
 }
 
-// Admin is the listener for /metrics, /healthz, /readyz, and later console and API.
-type Admin struct {
-	Listen string `yaml:"listen" doc:"address for metrics and health"`
-	Pprof  bool   `yaml:"pprof" doc:"serve /debug/pprof on it"`
-}
-
 // Ledger says where conversations and deliveries are kept.
 type Ledger struct {
 	URL       LedgerURL `yaml:"url" doc:"sqlite:FILE, or postgres://USER:PASSWORD@HOST/DATABASE for several replicas" example:"sqlite:afterchat.db"`

@@ -29,9 +29,13 @@ func rows(t reflect.Type, defaults reflect.Value, prefix string) []row {
 		if defaults.IsValid() {
 			value = defaults.FieldByIndex(f.index)
 		}
-		if inner.Kind() == reflect.Struct && !isText(inner) {
+		list := inner.Kind() == reflect.Slice && inner.Elem().Kind() == reflect.Struct && !isText(inner.Elem())
+		switch {
+		case list:
+			kind = "list: mapping"
+		case inner.Kind() == reflect.Struct && !isText(inner):
 			kind = "mapping"
-		} else {
+		default:
 			kind = kindOf(inner, f)
 		}
 		r := row{key: prefix + f.key, kind: kind, doc: f.doc}
@@ -46,6 +50,9 @@ func rows(t reflect.Type, defaults reflect.Value, prefix string) []row {
 				value = value.Elem()
 			}
 			out = append(out, rows(inner, value, r.key+".")...)
+		}
+		if list {
+			out = append(out, rows(inner.Elem(), reflect.Value{}, r.key+".")...)
 		}
 	}
 	return out

@@ -152,7 +152,7 @@ func sections() []section {
 		{"version", "version of this format, always 1", nil},
 		{"include", "files, folders and patterns of files that are part of the configuration, relative to this file", nil},
 		plain("server", "the public listener, for hooks only", func(c *Config) any { return &c.Server }),
-		plain("admin", "the listener for metrics and health", func(c *Config) any { return &c.Admin }),
+		plain("admin", "the listener for console, API, metrics and health", func(c *Config) any { return &c.Admin }),
 		plain("ledger", "where conversations and deliveries are kept", func(c *Config) any { return &c.Ledger }),
 		plain("log", "how to log, on standard error", func(c *Config) any { return &c.Log }),
 		plain("transcript", "how transcripts are shown to people", func(c *Config) any { return &c.Transcript }),
@@ -235,6 +235,7 @@ func (l *loader) together() {
 		}
 	}
 	l.server()
+	l.admin()
 	l.ledger()
 	l.zone("transcript", l.config.Transcript.TimeZone)
 }

@@ -230,17 +230,10 @@ func (l *loader) zoneAt(n *node, zone string) {
 // server checks listeners and limits.
 func (l *loader) server() {
 	c := l.config
-	server, admin := l.root.value("server"), l.root.value("admin")
+	server := l.root.value("server")
 	l.address(server.valueOrNil("listen"), c.Server.Listen)
-	l.address(admin.valueOrNil("listen"), c.Admin.Listen)
 	l.networks(server.valueOrNil("trusted_proxies"), c.Server.TrustedProxies)
-	if n := admin.valueOrNil("listen"); n != nil && collide(c.Admin.Listen, c.Server.Listen) {
-		l.add(n.at, "give admin an address of its own, such as 127.0.0.1:9080: hooks come from the internet, metrics must not be there", "admin and server listen on the same address")
-	}
-	if n := admin.valueOrNil("pprof"); n != nil && c.Admin.Pprof && !loopback(c.Admin.Listen) {
-		l.add(n.at, "listen on 127.0.0.1:9080, or leave pprof off", "pprof shows the memory of the process to everybody who reaches %s", c.Admin.Listen)
-	}
-	l.tls(server.valueOrNil("tls"))
+	l.tls(server.valueOrNil("tls"), c.TLSFiles())
 	if c.Server.MaxInFlight < c.Server.MaxBody {
 		n := server.valueOrNil("max_in_flight")
 		if n == nil {
@@ -263,8 +256,7 @@ func (l *loader) address(n *node, address string) {
 }
 
 // tls checks that the certificate can be served now.
-func (l *loader) tls(n *node) {
-	files := l.config.TLSFiles()
+func (l *loader) tls(n *node, files *TLS) {
 	if n == nil || files == nil || files.CertFile == "" || files.KeyFile == "" {
 		return
 	}

@@ -21,7 +21,8 @@ var (
 	ErrNoCheck = errors.New("this type of target cannot be checked")
 )
 
-var errNotRunning = errors.New("deliveries are not running now; ask again when the gateway has started")
+// ErrNotRunning means that the engine has not started or has stopped.
+var ErrNotRunning = errors.New("deliveries are not running now; ask again when the gateway has started")
 
 // command is an operator's wish.
 type command struct {
@@ -81,7 +82,7 @@ func (e *Engine) command(ctx context.Context, target string, do func(*runner) er
 	case r == nil:
 		return fmt.Errorf("target %s: %w", target, ErrNoTarget)
 	case running == nil:
-		return errNotRunning
+		return ErrNotRunning
 	}
 	c := command{do: do, done: make(chan error, 1)}
 	select {
@@ -89,7 +90,7 @@ func (e *Engine) command(ctx context.Context, target string, do func(*runner) er
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-running.Done():
-		return errNotRunning
+		return ErrNotRunning
 	}
 	select {
 	case err := <-c.done:

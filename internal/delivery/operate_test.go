@@ -51,7 +51,7 @@ func TestPauseByOperator(t *testing.T) {
 			t.Errorf("pausing what is not there: %v", err)
 		}
 		w.stop()
-		if err := w.engine.Pause(t.Context(), "help", ""); !errors.Is(err, errNotRunning) {
+		if err := w.engine.Pause(t.Context(), "help", ""); !errors.Is(err, ErrNotRunning) {
 			t.Errorf("pausing after the stop: %v", err)
 		}
 	})
