@@ -55,6 +55,7 @@ func (l *loader) compile() {
 			made.Fields = sureFields(t.Type.Fields(t.Settings), t.Type.Fields(t.Type.Settings()))
 		default:
 			made.Fields = t.Type.Fields(t.Settings)
+			made.Vet = func(fields map[string]any) []connectors.FieldError { return t.Type.Vet(t.Settings, fields) }
 			mapping, err := defaultMapping(t.Type, made.Fields)
 			if err != nil {
 				e, _ := l.root.value("targets").get(t.Name)

@@ -144,6 +144,21 @@ func TestDefine(t *testing.T) {
 	}
 }
 
+func TestVet(t *testing.T) {
+	t.Parallel()
+	d := definition()
+	if got := connectors.Define("sink", d).Vet(&settings{}, nil); got != nil {
+		t.Errorf("a type without Vet finds %v", got)
+	}
+	d.Vet = func(s settings, fields map[string]any) []connectors.FieldError {
+		return []connectors.FieldError{{Path: []any{s.Name, len(fields)}}}
+	}
+	want := []connectors.FieldError{{Path: []any{"own", 1}}}
+	if diff := cmp.Diff(want, connectors.Define("sink", d).Vet(&settings{Name: "own"}, map[string]any{"a": 1})); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
 func TestOpenAndValidate(t *testing.T) {
 	t.Parallel()
 	typ := connectors.Define("sink", definition())

@@ -20,6 +20,7 @@ type Type struct {
 	warnings func(any) []*SettingError
 	fields   func(any) []Field
 	once     func(any) Once
+	vet      func(any, map[string]any) []FieldError
 	open     func(any, Env) (Connector, error)
 }
 
@@ -38,6 +39,9 @@ type Definition[S any] struct {
 	Mapping  string                          // the default mapping: YAML of field: value, expressions in ${ }
 	New      func(S, Env) (Connector, error) // does no I/O
 	Warnings func(S) []*SettingError         // what works and should be changed, with its hint; nil: nothing
+
+	// Vet reports what a mapping could never be sent with, see Type.Vet. nil: nothing.
+	Vet func(s S, fields map[string]any) []FieldError
 }
 
 // Define makes a Type. It panics on a definition that cannot work, which a test of the type finds at once.
@@ -58,6 +62,12 @@ func Define[S any](name string, d Definition[S]) Type {
 				return nil
 			}
 			return d.Warnings(*s.(*S))
+		},
+		vet: func(s any, fields map[string]any) []FieldError {
+			if d.Vet == nil {
+				return nil
+			}
+			return d.Vet(*s.(*S), fields)
 		},
 		open: func(s any, env Env) (Connector, error) { return d.New(*s.(*S), env) },
 	}

@@ -29,6 +29,7 @@ func Type() connectors.Type {
 		Once:     once,
 		Mapping:  mapping,
 		New:      open,
+		Vet:      vet,
 	})
 }
 

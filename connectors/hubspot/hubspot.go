@@ -32,6 +32,7 @@ func Type() connectors.Type {
 		Once:    func(Settings) connectors.Once { return connectors.OnceLookup },
 		Mapping: mapping,
 		New:     open,
+		Vet:     vet,
 	})
 }
 

@@ -83,6 +83,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	problems = append(problems, p.checkTables(d.Lookups, implicit)...)
 	problems = append(problems, checkLookalikes(d)...)
 	problems = append(problems, checkUnused(d, targets, implicit)...)
+	problems = append(problems, p.vet(targets, implicit)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int { return cmp.Compare(a.Path.routeOf(), b.Path.routeOf()) })
 	if len(problems) > 0 {
 		return nil, problems

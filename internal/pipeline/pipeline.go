@@ -78,6 +78,8 @@ type Target struct {
 	Was           []string // earlier names, which snapshots may still have
 	Fields        []connectors.Field
 	IgnoreUpdates bool // on_update: ignore
+	// Vet reports what a mapping could never be sent with, as of connectors.Type; nil: nothing. Open does not call it.
+	Vet func(fields map[string]any) []connectors.FieldError
 }
 
 // Path names a place in a Definition as it stands in the file: routes, 2, to, help, subject. Elements are string keys

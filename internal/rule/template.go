@@ -87,6 +87,23 @@ func (t *Template) Tables() []string {
 	return nil
 }
 
+// Outline is the text of the template with sure in place of each ${ } that always yields something, and perhaps in place
+// of the others.
+func (t *Template) Outline(sure, perhaps string) string {
+	var b strings.Builder
+	for _, p := range t.pieces {
+		switch {
+		case p.program == nil:
+			b.WriteString(p.text)
+		case p.program.shape.gone():
+			b.WriteString(perhaps)
+		default:
+			b.WriteString(sure)
+		}
+	}
+	return b.String()
+}
+
 // Composes tells whether Render puts several things together to one text: it has text beside ${ }, or an expression that
 // uses +, join, replace, or string on a list or map. The digest of sha256 does not count. A name, a choice
 // between values, and one value in another form are false.
