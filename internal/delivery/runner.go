@@ -71,6 +71,7 @@ type runner struct {
 	finished chan finished
 	checked  chan checkup
 	commands chan command
+	claimed  chan claimed
 
 	// The following belong to the goroutine of run.
 	plan      *plan
@@ -84,6 +85,7 @@ type runner struct {
 	probing   probing
 	checking  bool
 	waiting   []*report // denials that wait for what Check says
+	claiming  bool      // a claim is on its way; its answer comes to took
 	inFlight  int       // attempts that are not settled yet
 	unsettled int       // of these, attempts that have ended and been ruled on: their workers are free
 	lookAt    time.Time // when to ask the ledger next
@@ -100,8 +102,8 @@ func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
 		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
-		commands: make(chan command),
-		plan:     p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
+		commands: make(chan command), claimed: make(chan claimed, 1),
+		plan: p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
 }
 
@@ -163,6 +165,8 @@ func (r *runner) run(ctx context.Context) {
 			r.learn(c)
 		case c := <-r.commands:
 			r.obey(c)
+		case c := <-r.claimed:
+			r.took(ctx, c)
 		}
 		r.catchUp(ctx)
 	}
@@ -182,6 +186,8 @@ func (r *runner) catchUp(ctx context.Context) {
 			r.free(f)
 		case c := <-r.checked:
 			r.learn(c)
+		case c := <-r.claimed:
+			r.took(ctx, c)
 		default:
 			return
 		}
@@ -200,8 +206,10 @@ func (r *runner) drain(ctx context.Context) {
 		r.rule(a, denialRetryNow)
 	}
 	r.waiting = nil
-	for r.inFlight > 0 {
+	for r.inFlight > 0 || r.claiming {
 		select {
+		case c := <-r.claimed:
+			r.took(ctx, c)
 		case a := <-r.reports:
 			r.judge(ctx, a)
 		case f := <-r.finished:
@@ -292,6 +300,9 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 	// A settle that waits for its commit keeps no worker waiting. While the ledger is slow, as many again may wait for it.
 	workers := r.plan.target.Workers
 	want := min(workers-(r.inFlight-r.unsettled), 2*workers-r.inFlight)
+	if r.claiming {
+		return 0, time.Time{}
+	}
 	if r.state.Pause.Active() {
 		if ready, next := r.mayProbe(now); !ready {
 			return 0, next
@@ -311,42 +322,86 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 	return allowed(r.limiter, want, now)
 }
 
-// claim leases up to want deliveries and starts an attempt on each.
+// claimed is the answer to a claim of up to want deliveries, asked for under plan at the time now.
+type claimed struct {
+	plan  *plan
+	want  int
+	now   time.Time
+	probe bool
+	got   ledger.Claimed
+	err   error
+}
+
+// claim leases up to want deliveries; took starts an attempt on each. It does not wait for the ledger, so that workers who
+// end meanwhile get their ruling and are free for the next claim. A probe waits: what it does not find says something.
 func (r *runner) claim(ctx context.Context, want int, now time.Time) {
-	// A claim that is canceled half-way could leave leases that nobody knows of, so it is not canceled.
-	got, err := r.engine.options.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
-		Target: r.name, Limit: want, Lease: r.plan.target.lease(), Config: r.plan.renderer.today.Hash(),
-	})
+	c := claimed{plan: r.plan, want: want, now: now, probe: r.state.Pause.Active()}
+	ask := func() {
+		// A claim that is canceled half-way could leave leases that nobody knows of, so it is not canceled.
+		c.got, c.err = r.engine.options.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
+			Target: r.name, Limit: c.want, Lease: c.plan.target.lease(), Config: c.plan.renderer.today.Hash(),
+		})
+	}
+	r.claiming = true
+	r.lookAt = now.Add(r.watch()) // unless something happens before the answer
+	if c.probe {
+		ask()
+		r.took(ctx, c)
+		return
+	}
+	go func() {
+		ask()
+		r.claimed <- c
+	}()
+}
+
+// took takes the answer to a claim.
+func (r *runner) took(ctx context.Context, c claimed) {
+	got, want, now := c.got, c.want, c.now
+	r.claiming = false
 	r.giveBack(ctx, want-len(got.Deliveries))
-	if !r.ledgerAnswered(err, now) {
+	if !r.ledgerAnswered(c.err, now) {
+		r.lookAt = time.Time{}
 		return
 	}
 	for _, d := range got.Crashed {
 		r.buried(d)
 	}
-	r.lookAt = time.Time{}
-	if len(got.Deliveries)+len(got.Crashed) < want {
-		r.lookAt = now.Add(r.watch())
-		if !got.Next.IsZero() && got.Next.Before(r.lookAt) {
-			r.lookAt = got.Next
-		}
-		if soonest := now.Add(claimGap); r.lookAt.Before(soonest) {
-			r.lookAt = soonest
-		}
+	if next := r.nextLook(got, want, now); next.Before(r.lookAt) {
+		r.lookAt = next
 	}
 	if r.limiter != nil {
 		r.limiter.AllowN(now, len(got.Deliveries))
 	}
-	probe := r.state.Pause.Active()
-	if probe && len(got.Deliveries) == 0 && r.probing.said == checkPassed {
+	if c.probe && len(got.Deliveries) == 0 && r.probing.said == checkPassed {
 		r.resume(now, "its check passes")
 		return
 	}
+	if r.state.Pause.Active() && !c.probe { // since then; what was claimed goes back without an attempt
+		stopped, stop := context.WithCancel(ctx)
+		stop()
+		ctx = stopped
+	}
 	for _, d := range got.Deliveries {
 		r.inFlight++
-		r.probing.flying = probe
-		go r.work(ctx, r.plan, d, probe)
+		r.probing.flying = r.probing.flying || c.probe
+		go r.work(ctx, c.plan, d, c.probe)
 	}
+}
+
+// nextLook says when to claim again after an answer: at once if there may be more, else when something falls due.
+func (r *runner) nextLook(got ledger.Claimed, want int, now time.Time) time.Time {
+	if len(got.Deliveries)+len(got.Crashed) >= want {
+		return time.Time{}
+	}
+	next := now.Add(r.watch())
+	if !got.Next.IsZero() && got.Next.Before(next) {
+		next = got.Next
+	}
+	if soonest := now.Add(claimGap); next.Before(soonest) {
+		next = soonest
+	}
+	return next
 }
 
 // buried tells of a delivery that the ledger has made dead.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -190,27 +191,73 @@ func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
 	return nil
 }
 
-// loaders is how many conversations of a claim are read and decoded at once. Under load each has the processor as often
-// as each hook that is coming in; one after the other they would fall behind.
+// loaders is how many conversations of a claim are decoded at once. Under load each has the processor as often as each
+// hook that is coming in; one after the other they would fall behind.
 const loaders = 16
 
 // loadAll reads the conversations of deliveries, outside the writer, and returns the error of each.
 func (l *Ledger) loadAll(ctx context.Context, all []leased) []error {
 	errs := make([]error, len(all))
+	var missing []int
+	for i := range all {
+		if !l.recall(&all[i]) {
+			missing = append(missing, i)
+		}
+	}
+	packed := l.packed(ctx, all, missing)
 	var work sync.WaitGroup
 	slots := make(chan struct{}, loaders)
-	for i := range all {
-		if l.recall(&all[i]) {
-			continue
-		}
+	for _, i := range missing {
 		slots <- struct{}{}
 		work.Go(func() {
 			defer func() { <-slots }()
-			errs[i] = l.fetch(ctx, &all[i])
+			g := &all[i]
+			body, ok := packed[g.number]
+			if !ok {
+				errs[i] = l.fetch(ctx, g)
+				return
+			}
+			g.delivery.Conversation, errs[i] = l.codec.UnpackConversation(body, g.delivery.ID, g.delivery.Revision)
 		})
 	}
 	work.Wait()
 	return errs
+}
+
+// packedQuery finds the bodies of a JSON list of pairs of numbers and revisions.
+const packedQuery = `SELECT b.conversation, b.decoded FROM json_each(?) j CROSS JOIN body b
+	ON b.conversation = json_extract(j.value, '$[0]') AND b.revision = json_extract(j.value, '$[1]')`
+
+// packed reads what several deliveries need at once, by number of the conversation. What is not in its answer, because
+// it is not there or because something cannot be read, is to be fetched by itself.
+func (l *Ledger) packed(ctx context.Context, all []leased, missing []int) map[int64][]byte {
+	if len(missing) < 2 || l.enter() != nil {
+		return nil
+	}
+	defer l.users.Done()
+	pairs := []byte{'['}
+	for n, i := range missing {
+		if n > 0 {
+			pairs = append(pairs, ',')
+		}
+		pairs = fmt.Appendf(pairs, "[%d,%d]", all[i].number, all[i].delivery.Revision)
+	}
+	rows, err := l.readers.Load().QueryContext(ctx, packedQuery, string(append(pairs, ']')))
+	if err != nil {
+		return nil
+	}
+	bodies := make(map[int64][]byte, len(missing))
+	err = each(rows, func(rows *sql.Rows) error {
+		var number int64
+		var body []byte
+		err := rows.Scan(&number, &body)
+		bodies[number] = body
+		return err
+	})
+	if err != nil {
+		return nil
+	}
+	return bodies
 }
 
 // load reads the conversation of one delivery.
