@@ -73,52 +73,129 @@ func (m *masks) text(s string) string {
 }
 
 var (
-	sensitive = regexp.MustCompile(`(?i)(?:^|[\s{,\-])["']?[\w-]*(?:secret|token|passw|passphrase|pwd|api_?key|` +
-		`private_?key|signing_?key|authorization|bearer|credential|webhook)[\w-]*["']?\s*:\s*`)
-	userinfo = regexp.MustCompile(`://[^/@\s'"]+@`)
+	sensitive = regexp.MustCompile(`(?i)(?:^|[\s{,\-])["']?[\w-]*(?:secret|token|passw|passphrase|pwd|api[_-]?key|` +
+		`private[_-]?key|signing[_-]?key|authorization|bearer|credential|webhook)[\w-]*["']?(?:\s*:\s*|\s+(["']))`)
+	address   = regexp.MustCompile(`(?i)(?:^|[\s{,\-])["']?[\w-]*url["']?\s*:.*?\bhttps?://[^/?\s'",}]*[/?]([^\s'"]*)`)
+	headers   = regexp.MustCompile(`(?i)(?:^|[\s{,\-])["']?headers["']?\s*:?\s*\{`)
+	inBraces  = regexp.MustCompile(`^[\s,]*(?:'[^']*'|"[^"]*"|[^\s:'"]+)\s*:\s*`)
+	entryKey  = regexp.MustCompile(`^\s*(?:- +)?["']?[\w-]+["']?\s*:\s*`)
+	userinfo  = regexp.MustCompile(`://[^/@\s'"]+@`)
+	wholeText = regexp.MustCompile(`^(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")\s*[,}]`)
 )
 
-// lexical returns what sounds like a secret on a line: the rest of the line behind the key, up to the next key of a
-// mapping in braces.
+// lexical returns what sounds like a secret on a line: what stands behind the key, up to the next key of a mapping in
+// braces; the path of an address; what stands below headers of a target.
 func lexical(f *file, line span) []span {
 	text := f.text[line.from:line.to]
 	var out []span
-	for _, m := range sensitive.FindAllStringIndex(text, -1) {
-		value := text[m[1]:]
-		if strings.Contains(text[:m[0]+1], "{") {
-			value, _, _ = strings.Cut(value, ", ")
-			for strings.HasSuffix(value, "}") && strings.Count(value, "}") > strings.Count(value, "{") {
-				value = strings.TrimSuffix(value, "}")
-			}
+	hide := func(from, to int) {
+		if from < to {
+			out = append(out, span{line.from + from, line.from + to})
 		}
-		value = strings.TrimRight(value, " ")
-		if value != "" && !isReference(value) && !strings.HasPrefix(value, "{") && !strings.HasPrefix(value, "[") {
-			out = append(out, span{line.from + m[1], line.from + m[1] + len(value)})
+	}
+	for _, m := range sensitive.FindAllStringSubmatchIndex(text, -1) {
+		from := m[1]
+		if m[2] >= 0 {
+			from = m[2] // no colon: the quote belongs to the value
 		}
-		if strings.HasPrefix(value, "[") {
-			out = append(out, span{line.from + m[1] + 1, line.from + m[1] + len(strings.TrimRight(value, "]"))})
+		value := valueAt(text, from)
+		switch {
+		case value == "" || isReference(value) || strings.HasPrefix(value, "{"):
+		case strings.HasPrefix(value, "["):
+			hide(from+1, from+len(strings.TrimRight(value, "]")))
+		default:
+			hide(from, from+len(value))
 		}
 	}
 	for _, m := range userinfo.FindAllStringIndex(text, -1) {
-		out = append(out, span{line.from + m[0] + 3, line.from + m[1] - 1})
+		hide(m[0]+3, m[1]-1)
 	}
-	if item := strings.TrimLeft(text, " "); strings.HasPrefix(item, "- ") && underSecret(f, line.from, len(text)-len(item)) {
-		out = append(out, span{line.to - len(item) + 2, line.to})
+	if m := address.FindStringSubmatchIndex(text); m != nil {
+		hide(m[2], m[2]+len(strings.TrimRight(text[m[2]:m[3]], ",}")))
 	}
+	if m := headers.FindStringIndex(text); m != nil && inTargets(f, line.from) {
+		for at := m[1]; ; {
+			key := inBraces.FindStringIndex(text[at:])
+			if key == nil {
+				break
+			}
+			at += key[1]
+			value := valueAt(text, at)
+			if !isReference(value) {
+				hide(at, at+len(value))
+			}
+			if at += len(value); strings.HasPrefix(text[at:], "}") {
+				break
+			}
+		}
+	}
+	out = append(out, below(f, line)...)
 	return out
 }
 
-// underSecret tells whether a list item belongs to a key that sounds like a secret.
-func underSecret(f *file, at, indent int) bool {
+// valueAt returns the value that begins at a byte of a line: in braces up to the next key, if it can be told where that
+// is, else the rest of the line.
+func valueAt(text string, from int) string {
+	value := text[from:]
+	if !strings.Contains(text[:from], "{") {
+		return strings.TrimRight(value, " ")
+	}
+	if m := wholeText.FindStringIndex(value); m != nil {
+		return strings.TrimRight(value[:m[1]-1], " ")
+	}
+	if strings.HasPrefix(value, "'") || strings.HasPrefix(value, `"`) {
+		return strings.TrimRight(value, " }")
+	}
+	value, _, _ = strings.Cut(value, ", ")
+	for strings.HasSuffix(value, "}") && strings.Count(value, "}") > strings.Count(value, "{") {
+		value = strings.TrimSuffix(value, "}")
+	}
+	return strings.TrimRight(value, " ")
+}
+
+// below hides items of a list below a key that sounds like a secret, and the values of headers of a target.
+func below(f *file, line span) []span {
+	text := f.text[line.from:line.to]
+	item := strings.TrimLeft(text, " \t")
+	parent, _ := above(f, line.from, len(text)-len(item), strings.HasPrefix(item, "- "))
+	key := entryKey.FindString(parent)
+	switch {
+	case strings.HasPrefix(item, "- ") && sensitive.MatchString(parent):
+		return []span{{line.to - len(item) + 2, line.to}}
+	case strings.Contains(strings.ToLower(key), "headers") && strings.TrimSpace(parent[len(key):]) == "" && inTargets(f, line.from):
+		if own := entryKey.FindString(text); own != "" && !isReference(text[len(own):]) {
+			return []span{{line.from + len(own), line.to}}
+		}
+	}
+	return nil
+}
+
+// above returns the line that a line belongs to: the nearest one that is indented less, for an item of a list the nearest
+// one that is none.
+func above(f *file, at, indent int, item bool) (text string, found bool) {
 	for at > 0 {
 		line := f.bounds(at - 1)
 		at = line.from
-		text := f.text[line.from:line.to]
-		rest := strings.TrimLeft(text, " ")
-		if rest == "" || strings.HasPrefix(rest, "#") || (strings.HasPrefix(rest, "- ") && len(text)-len(rest) == indent) {
-			continue
+		text = f.text[line.from:line.to]
+		rest := strings.TrimLeft(text, " \t")
+		isItem := strings.HasPrefix(rest, "- ")
+		switch {
+		case rest == "" || strings.HasPrefix(rest, "#"):
+		case item && !isItem, !item && len(text)-len(rest) < indent:
+			return text, true
 		}
-		return sensitive.MatchString(text)
+	}
+	return "", false
+}
+
+// inTargets tells whether a line stands in the section of targets, whose headers are settings and not mapped.
+func inTargets(f *file, at int) bool {
+	for at > 0 {
+		line := f.bounds(at - 1)
+		at = line.from
+		if text := f.text[line.from:line.to]; text != "" && !strings.ContainsAny(text[:1], " \t#-}") {
+			return strings.HasPrefix(text, "targets")
+		}
 	}
 	return false
 }

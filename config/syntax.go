@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
+
+	"github.com/afterchat/afterchat/config/secret"
 )
 
 // parse returns the root of the only document in text, nil after a problem.
@@ -138,6 +140,9 @@ func (l *loader) syntax(err error) {
 		name, _, _ = strings.Cut(name, "'")
 		if at := strings.Index(l.file.current(), "*"+name); at >= 0 {
 			at += l.file.start()
+			if l.file.sounds(span{at, at + 1 + len(name)}) {
+				name = secret.Mask
+			}
 			l.add(span{at, at + 1 + len(name)}, "define the anchor with & further up, or put quotes around the text", "unknown anchor %q", name)
 			return
 		}

@@ -5,6 +5,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"gopkg.in/yaml.v3"
@@ -174,6 +175,9 @@ func (b *builder) tag(at span) {
 		return
 	}
 	text := b.file.text[at.from:at.to]
+	if strings.ContainsAny(text, `'"`) || b.file.sounds(at) {
+		text = "!" // what is behind it may be a secret that begins so
+	}
 	switch text {
 	case "!!str", "!!int", "!!float", "!!bool", "!!null", "!!map", "!!seq":
 		return
@@ -183,6 +187,11 @@ func (b *builder) tag(at span) {
 		hint = fmt.Sprintf("write `not %s` or put quotes around it", rest)
 	}
 	b.add(at, hint, "%q is a YAML tag, not an expression", text)
+}
+
+// sounds tells whether a span lies in what sounds like a secret.
+func (f *file) sounds(at span) bool {
+	return slices.ContainsFunc(lexical(f, f.bounds(at.from)), func(s span) bool { return s.from < at.to && at.from < s.to })
 }
 
 // mapping fills in the entries: a key once, merge keys (<<) where they stand, explicit keys over merged ones.

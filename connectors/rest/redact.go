@@ -3,8 +3,12 @@
 package rest
 
 import (
+	"encoding/base64"
+	"encoding/json"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -34,35 +38,52 @@ func (c *Client) excerpt(r *http.Request, body []byte) string {
 
 // clean hides the secrets of the target and of r, which may be nil, and makes the text one printable line.
 func (c *Client) clean(r *http.Request, text string) string {
-	for _, hidden := range c.hidden(r) {
-		text = strings.ReplaceAll(text, hidden, secret.Mask)
+	secrets := slices.Clone(c.opts.Secrets)
+	if r != nil {
+		for _, s := range requestSecrets(r) {
+			secrets = append(secrets, secret.New(s))
+		}
 	}
-	return oneLine(text)
+	return oneLine(Hide(text, secrets...))
 }
 
-// hidden lists the texts that must not be shown, each also as it looks in an address.
-func (c *Client) hidden(r *http.Request) []string {
-	var plain []string
-	for _, s := range c.opts.Secrets {
-		plain = append(plain, s.Reveal())
-	}
-	if r != nil {
-		plain = append(plain, requestSecrets(r)...)
-	}
-	var out []string
-	for _, p := range plain {
-		if len(p) < minSecret {
-			continue
-		}
-		out = append(out, p)
-		for _, escaped := range []string{url.QueryEscape(p), url.PathEscape(p)} {
-			if escaped != p {
-				out = append(out, escaped)
-			}
-		}
+// Hide masks secrets in a text that comes from a target: as they are, as they look in an address, in JSON, in HTML and
+// in base64, and their letters and digits alone, whatever became of the characters between them. Texts of less than
+// four bytes are no secrets.
+func Hide(text string, secrets ...secret.String) string {
+	var all []string
+	for _, s := range secrets {
+		all = append(all, forms(s.Reveal())...)
 	}
 	// A secret that is part of another must not spoil the longer one's match.
-	slices.SortFunc(out, func(a, b string) int { return len(b) - len(a) })
+	slices.SortFunc(all, func(a, b string) int { return len(b) - len(a) })
+	for _, form := range slices.Compact(all) {
+		text = strings.ReplaceAll(text, form, secret.Mask)
+	}
+	return text
+}
+
+// letters are what no escaping changes. A shorter row of them may be a word.
+var letters = regexp.MustCompile(`[A-Za-z0-9]{12,}`)
+
+// forms lists the ways in which a secret may be written.
+func forms(plain string) []string {
+	if len(plain) < minSecret {
+		return nil
+	}
+	out := []string{
+		plain, url.QueryEscape(plain), url.PathEscape(plain), html.EscapeString(plain),
+		base64.StdEncoding.EncodeToString([]byte(plain)), base64.RawURLEncoding.EncodeToString([]byte(plain)),
+	}
+	if quoted, err := json.Marshal(plain); err == nil {
+		out = append(out, string(quoted[1:len(quoted)-1]))
+	}
+	if quoted, err := JSON(plain); err == nil {
+		out = append(out, string(quoted[1:len(quoted)-1]))
+	}
+	if !strings.Contains(plain, "://") { // the host of an address is none; its secret parts are secrets of their own
+		out = append(out, letters.FindAllString(plain, -1)...)
+	}
 	return out
 }
 

@@ -69,3 +69,27 @@ func TestShowPath(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", err, want)
 	}
 }
+
+// TestHide: a target writes what it repeats in its own way.
+func TestHide(t *testing.T) {
+	t.Parallel()
+	odd := secret.New(`+/="<&` + "canary7e1f0000" + `>%'`)
+	for text, want := range map[string]string{
+		"Bearer " + odd.Reveal():                             "Bearer ***",
+		`{"key": "+/=\"<&canary7e1f0000>%'"}`:                `{"key": "***"}`,
+		`{"key": "+/=\"\u003c\u0026canary7e1f0000\u003e%'"}`: `{"key": "***"}`,
+		"key=%2B%2F%3D%22%3C%26canary7e1f0000%3E%25%27&a=b":  "key=***&a=b",
+		"<b>+/=&#34;&lt;&amp;canary7e1f0000&gt;%&#39;</b>":   "<b>***</b>",
+		"Ky89IjwmY2FuYXJ5N2UxZjAwMDA+JSc=":                   "***",
+		`\\\"canary7e1f0000\\\"`:                             `\\\"***\\\"`, // escaped more than once
+		"abc canary":                                         "abc canary",
+	} {
+		if got := rest.Hide(text, odd, secret.New("abc")); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+	host := secret.New("https://automation1234.example.com/services/T0/B0")
+	if got := rest.Hide("dial automation1234.example.com: refused", host); got != "dial automation1234.example.com: refused" {
+		t.Errorf("the host is hidden: %s", got)
+	}
+}

@@ -36,7 +36,9 @@ func newAPI(s Settings, env connectors.Env) *api {
 		a.secrets = []secret.String{s.OAuth.ClientSecret}
 	} else {
 		a.secrets = []secret.String{s.Token}
-		a.basic = "Basic " + base64.StdEncoding.EncodeToString([]byte(s.Email+"/token:"+s.Token.Reveal()))
+		credentials := base64.StdEncoding.EncodeToString([]byte(s.Email + "/token:" + s.Token.Reveal()))
+		a.basic = "Basic " + credentials
+		a.secrets = append(a.secrets, secret.New(credentials))
 	}
 	a.rest = rest.New(env, rest.Options{Secrets: a.secrets, ShowPath: true})
 	if s.OAuth != nil {
@@ -333,16 +335,11 @@ const longestReason = 1 << 10
 
 // clean makes text one printable line without secrets.
 func (a *api) clean(text string) string {
-	for _, s := range a.secrets {
-		if plain := s.Reveal(); len(plain) >= 4 {
-			text = strings.ReplaceAll(text, plain, secret.Mask)
-		}
-	}
+	secrets := slices.Clone(a.secrets)
 	if a.tokens != nil {
-		if held := a.tokens.current().token; len(held) >= 4 {
-			text = strings.ReplaceAll(text, held, secret.Mask)
-		}
+		secrets = append(secrets, secret.New(a.tokens.current().token))
 	}
+	text = rest.Hide(text, secrets...)
 	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "\uFFFD"), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
 	if len(text) > longestReason {
 		text = strings.ToValidUTF8(text[:longestReason], "") + "…"
