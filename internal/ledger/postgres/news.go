@@ -122,6 +122,8 @@ func (n *news) send() {
 
 // listen opens the connection that hears of the other replicas.
 func (l *Ledger) listen(ctx context.Context) (*pgx.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
 	config := l.pool.Config().ConnConfig
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
@@ -218,6 +220,8 @@ func (l *Ledger) hearOn(ctx context.Context, conn *pgx.Conn) {
 
 // everyTarget lists the targets that the ledger knows.
 func (l *Ledger) everyTarget(ctx context.Context, conn *pgx.Conn) []string {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	rows, err := conn.Query(ctx, `SELECT DISTINCT target FROM counter`)
 	if err != nil {
 		return nil

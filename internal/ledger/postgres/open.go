@@ -131,7 +131,7 @@ func parse(url string, o Options) (*pgxpool.Config, error) {
 	}
 	config.MaxConns = int32(max(o.Connections, 4))
 	config.MinIdleConns = min(2, config.MaxConns)
-	config.ConnConfig.ConnectTimeout = 5 * time.Second
+	config.ConnConfig.ConnectTimeout, config.ConnConfig.DialFunc = connectTimeout, dial
 	set := config.ConnConfig.RuntimeParams
 	defaults := map[string]string{
 		"search_path": "afterchat", "application_name": "afterchat",

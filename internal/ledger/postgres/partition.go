@@ -31,6 +31,8 @@ func partition(table string, day int) string {
 
 // ensureDays makes the partitions of today and the days to come, and of those named.
 func (l *Ledger) ensureDays(ctx context.Context, more ...int) error {
+	ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+	defer cancel()
 	conn, err := l.pool.Acquire(ctx)
 	if err != nil {
 		return err

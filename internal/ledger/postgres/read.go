@@ -57,6 +57,8 @@ func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte,
 // Attempts returns the log of attempts of a delivery, the oldest first, with their details.
 func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []ledger.Attempt, err error) {
 	err = l.once(ctx, patience, func() error {
+		ctx, cancel := brief(ctx)
+		defer cancel()
 		rows, err := l.pool.Query(ctx, `SELECT a.at, a.number, a.kind, a.duration, a.status, a.reason, a.class, a.config, a.response
 			FROM conversation c
 			JOIN attempt a ON a.day = c.day AND a.conversation = c.number AND a.target = $2
@@ -93,12 +95,14 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 // sizeQuery adds up what the tables of the ledger take on disk, with their indexes.
 const sizeQuery = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
 	WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND (c.relispartition OR c.relname IN
-	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version', 'summary', 'replay_job', 'audit', 'series'))`
+	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version', 'summary', 'arrival', 'replay_job', 'audit', 'series'))`
 
 // Stats returns the gauges, of the database and so of all replicas. It reads counters and the ends of indexes, so its
 // cost grows with the number of targets and not with what the ledger holds.
 func (l *Ledger) Stats(ctx context.Context) (s ledger.Stats, err error) {
 	err = l.once(ctx, patience, func() error {
+		ctx, cancel := brief(ctx)
+		defer cancel()
 		s = ledger.Stats{Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}}
 		var b pgx.Batch
 		b.Queue(`BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`) // one moment for all

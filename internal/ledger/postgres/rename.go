@@ -80,6 +80,8 @@ func (l *Ledger) movePages(ctx context.Context, query string, target ledger.Rena
 	for after := int64(-1); ; {
 		var numbers []int64
 		err := l.once(ctx, patience, func() error {
+			ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+			defer cancel()
 			rows, err := l.pool.Query(ctx, query, target.Old, after, page)
 			if err != nil {
 				return err

@@ -30,18 +30,22 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 		return err
 	}
 	defer l.users.Done()
-	conn, err := l.pool.Acquire(ctx)
+	locking, cancel := brief(ctx)
+	defer cancel()
+	conn, err := l.pool.Acquire(locking)
 	if err != nil {
 		return explain(err)
 	}
 	defer conn.Release()
 	var mine bool
-	if err := conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, l.key("retain", "")).Scan(&mine); err != nil || !mine {
+	if err := conn.QueryRow(locking, `SELECT pg_try_advisory_lock($1)`, l.key("retain", "")).Scan(&mine); err != nil || !mine {
 		return explain(err)
 	}
 	defer func() {
-		if _, err := conn.Exec(context.WithoutCancel(ctx), `SELECT pg_advisory_unlock($1)`, l.key("retain", "")); err != nil {
-			_ = conn.Conn().Close(context.WithoutCancel(ctx)) // the lock goes with the connection
+		unlocking, cancel := brief(context.WithoutCancel(ctx))
+		defer cancel()
+		if _, err := conn.Exec(unlocking, `SELECT pg_advisory_unlock($1)`, l.key("retain", "")); err != nil {
+			_ = conn.Conn().Close(unlocking) // the lock goes with the connection
 		}
 	}()
 	return l.retain(ctx, now)
@@ -52,6 +56,10 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return l.ensureDays(ctx, dayOf(now)) },
 		l.finishRename,
+		func(ctx context.Context) error { return l.exec(ctx, patience, classify) },
+		func(ctx context.Context) error {
+			return l.exec(ctx, patience, `DELETE FROM series WHERE at < $1`, row.Micros(now.Add(-seriesAge)))
+		},
 	}
 	if keep.Delivered > 0 {
 		until := now.Add(-keep.Delivered)
@@ -74,10 +82,21 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 	return nil
 }
 
+// classify gives what died under a program of version 1 the class that its last attempt tells.
+const classify = `UPDATE delivery d SET class = a.class, reason = a.reason, failed_at = a.at
+	FROM (SELECT DISTINCT ON (a.conversation, a.target) a.conversation, a.target, a.reason, a.at,
+			a.kind || CASE WHEN a.status > 0 THEN ' ' || a.status ELSE '' END AS class
+		FROM delivery f JOIN conversation c ON c.number = f.conversation
+		JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target
+		WHERE f.state = 2 AND f.class = '' ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
+	WHERE d.conversation = a.conversation AND d.target = a.target AND d.state = 2 AND d.class = ''`
+
 // aged reads the next conversations that are old enough. What is passed over, because something of it is pending, is not
 // looked at again in this run.
 func (l *Ledger) aged(ctx context.Context, bodies string, until time.Time, seen, number *int64) (numbers []int64, err error) {
 	err = l.once(ctx, patience, func() error {
+		ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+		defer cancel()
 		rows, err := l.pool.Query(ctx, `SELECT seen_at, number FROM conversation WHERE `+bodies+` AND seen_at <= $1 AND (seen_at, number) > ($2, $3)
 			ORDER BY seen_at, number LIMIT $4`, row.Micros(until), *seen, *number, page)
 		if err != nil {

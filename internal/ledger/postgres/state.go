@@ -108,7 +108,11 @@ func (l *Ledger) Ready(ctx context.Context) error {
 
 // read reads the one row of a query; ledger.ErrNotFound if there is none.
 func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any) error {
-	err := l.once(ctx, patience, func() error { return l.pool.QueryRow(ctx, query, args...).Scan(into...) })
+	err := l.once(ctx, patience, func() error {
+		ctx, cancel := brief(ctx)
+		defer cancel()
+		return l.pool.QueryRow(ctx, query, args...).Scan(into...)
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ledger.ErrNotFound
 	}
@@ -136,12 +140,16 @@ func (l *Ledger) measure(ctx context.Context) error {
 	if limit <= 0 {
 		return nil
 	}
-	l.room.mu.Lock()
+	if !l.room.mu.TryLock() {
+		return nil // somebody is at it
+	}
 	defer l.room.mu.Unlock()
 	age := time.Since(l.room.at)
 	if age < measureFull || age < measureEvery && l.room.size < limit {
 		return nil
 	}
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	var size int64
 	if err := l.pool.QueryRow(ctx, sizeQuery).Scan(&size); err != nil {
 		return err

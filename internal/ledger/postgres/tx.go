@@ -193,7 +193,7 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 			return nil
 		}
 		if ctx.Err() != nil && !isOwn(err) {
-			return ctx.Err()
+			return fmt.Errorf("the database did not answer in time: %w", ctx.Err())
 		}
 		cure := remedy(err)
 		wait := time.Duration(rand.Int64N(int64(min(10*time.Millisecond<<min(n, 6), 500*time.Millisecond)))) + time.Millisecond

@@ -247,6 +247,9 @@ func (c *Cluster) Log() string {
 	return string(text)
 }
 
+// Address is where the server listens.
+func (c *Cluster) Address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
+
 // URL is where the cluster's database is. more is added to the query, such as search_path=shop.
 func (c *Cluster) URL(more string) string {
 	return fmt.Sprintf("postgres://afterchat@127.0.0.1:%d/postgres?sslmode=disable&%s", c.port, more)
