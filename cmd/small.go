@@ -3,9 +3,9 @@
 package cmd
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 
 	"github.com/afterchat/afterchat/config"
 )
@@ -39,7 +39,7 @@ func (c connectorsCommand) Run(p *program) error {
 		}
 	}
 	if c.Name != "" {
-		return fmt.Errorf("there is no connector %q; there are %s", c.Name, strings.Join(names, ", "))
+		return errors.New(config.Unknown("connector", c.Name, names))
 	}
 	return nil
 }

@@ -40,6 +40,15 @@ func unknown(what, word string, known []string) (text, hint string) {
 	return text, "use one of " + strings.Join(sorted, ", ")
 }
 
+// Unknown says on one line that a name is none of the known ones, and which was likely meant or which there are.
+func Unknown(what, name string, known []string) string {
+	text, hint := unknown(what, name, known)
+	if hint == "" {
+		return text
+	}
+	return text + "; " + hint
+}
+
 // distance is the number of letters inserted, left out, replaced or swapped with their neighbor.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {

@@ -215,7 +215,7 @@ type UnknownNameError struct {
 }
 
 func (e *UnknownNameError) Error() string {
-	return fmt.Sprintf("there is no %s %q; there are %q", e.What, e.Name, e.Known)
+	return config.Unknown(e.What, e.Name, e.Known)
 }
 
 func unknownName(what, name string, known []string) error {

@@ -176,7 +176,7 @@ func TestSendTest(t *testing.T) {
 	if e, ok := errors.AsType[*connectors.Error](err); !ok || e.Kind != connectors.Denied || sent.Conversation == "" {
 		t.Errorf("a target that does not open: %v", err)
 	}
-	if _, err := gateway.SendTest(t.Context(), cfg, "none", o, time.Now()); !strings.Contains(err.Error(), `there is no target "none"`) {
+	if _, err := gateway.SendTest(t.Context(), cfg, "none", o, time.Now()); !strings.Contains(err.Error(), `unknown target "none"`) {
 		t.Error(err)
 	}
 }
