@@ -63,7 +63,7 @@ type Suite struct {
 func Run(t *testing.T, s Suite) {
 	groups := map[string]map[string]func(*desk){
 		"accept": acceptCases, "session": sessionCases, "claim": claimCases, "settle": settleCases, "revise": reviseCases,
-		"keep": keepCases, "list": listCases, "retain": retainCases, "rename": renameCases,
+		"keep": keepCases, "list": listCases, "search": searchCases, "operate": operateCases, "retain": retainCases, "rename": renameCases,
 	}
 	for group, cases := range groups {
 		t.Run(group, func(t *testing.T) {
