@@ -147,6 +147,9 @@ func (l *loader) locate(p pipeline.Problem) (at span, broken bool) {
 	if len(path) > 1 && path[0] == "defaults" {
 		path = pipeline.Path{"targets", path[1]}
 	}
+	if len(path) > 1 && path[0] == "routes" && path[1] == l.alertsAt {
+		path = append(pipeline.Path{"alerts"}, path[2:]...)
+	}
 	n, key, whole := l.root, (*node)(nil), true
 	last := ""
 	for _, step := range path {

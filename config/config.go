@@ -32,6 +32,7 @@ type Config struct {
 	Ledger     Ledger
 	Log        Log
 	Transcript Transcript
+	Alerts     Alerts
 	Sources    []Source // in file order
 	Targets    []Target // in file order
 	Tests      []Test

@@ -203,6 +203,7 @@ func TestReferenceIsFresh(t *testing.T) {
 	to := row{"to", "name, list: name, or mapping: fields", "required", "targets, and what each gets over its default mapping; redact in it names redactions"}
 	expect := row{"expect", "mapping", "", "routes: the names of the routes that match, in order; target.field: a value"}
 	redaction := redactionKeys{Replace: "[removed]", At: "delivery"}
+	alertsTo := row{key: "to", kind: "as in a route", value: "required", doc: "target that tells people, or several"}
 	var top []row
 	for _, s := range sections() {
 		r := row{key: s.key, doc: s.doc, kind: "mapping"}
@@ -223,6 +224,7 @@ func TestReferenceIsFresh(t *testing.T) {
 		"log": of(defaults.Log), "transcript": of(defaults.Transcript), "source": of(Source{}), "target": of(options),
 		"redaction": table(append([]row{find}, rows(reflect.TypeOf(redaction), reflect.ValueOf(redaction), "")...)),
 		"route":     table(append(rows(reflect.TypeFor[routeKeys](), reflect.Value{}, ""), to)),
+		"alerts":    table(append([]row{alertsTo}, rows(reflect.TypeFor[alertKeys](), reflect.ValueOf(alertDefaults()), "")...)),
 		"test":      table(append(rows(reflect.TypeFor[testKeys](), reflect.Value{}, ""), expect)),
 	}
 	old, err := os.ReadFile("README.md")

@@ -110,6 +110,8 @@ type loader struct {
 	taken   map[string]span // files that were read, and where they were included
 	unread  bool            // a file could not be read or put together with the others
 	broken  map[string]bool // targets with mistakes of their own: what depends on their settings is not checked
+
+	alertsAt any // index of the route of alerts; nil: there is none
 }
 
 // readFile is file("…"): relative to the configuration's folder, without one trailing line feed. Its errors do not
@@ -161,6 +163,7 @@ func sections() []section {
 		{"lookups", "tables for the function lookup()", (*loader).lookups},
 		{"redact", "redactions, to be named in the targets of routes", (*loader).redactions},
 		{"routes", "what goes where, top to bottom; without it every conversation goes to every target", (*loader).routes},
+		{"alerts", "what people are told of without Prometheus, through a target", (*loader).alerts},
 		{"tests", "samples and what is expected of them, for afterchat test", (*loader).tests},
 	}
 }

@@ -137,14 +137,19 @@ func plainTree(t pipeline.Tree) any {
 
 // defaultMapping reads a type's default mapping. An error is a mistake in the type.
 func defaultMapping(t connectors.Type, fields []connectors.Field) (pipeline.Mapping, error) {
-	r := &report{file: newFile("default mapping of type "+t.Name(), []byte(t.Mapping()))}
+	return ownMapping("default mapping of type "+t.Name(), t.Mapping(), fields)
+}
+
+// ownMapping reads a mapping that a type brings along.
+func ownMapping(what, text string, fields []connectors.Field) (pipeline.Mapping, error) {
+	r := &report{file: newFile(what, []byte(text))}
 	var document yaml.Node
 	err := yaml.NewDecoder(bytes.NewReader([]byte(r.file.text))).Decode(&document)
 	if errors.Is(err, io.EOF) {
 		return pipeline.Mapping{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("default mapping of type %s: %w", t.Name(), err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	b := &builder{report: r, open: map[*yaml.Node]bool{}}
 	root := b.build(document.Content[0], 0)

@@ -75,22 +75,31 @@ func (c *Config) putDefinition(root *yaml.Node) {
 	}
 	routes := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, r := range c.Definition.Routes {
+		if r.Alert {
+			continue
+		}
 		n := valueNode(reflect.ValueOf(routeKeys{r.Name, r.From, r.When, r.Final, r.Empty, r.Hold}))
-		to := &yaml.Node{Kind: yaml.MappingNode}
-		if len(r.To) == 0 {
-			to = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		}
-		for _, t := range r.To {
-			fields := treeNode(t.Fields)
-			if len(t.Redact) > 0 {
-				put(fields, "redact", valueNode(reflect.ValueOf(t.Redact)))
-			}
-			put(to, t.Target, fields)
-		}
-		put(n, "to", to)
+		put(n, "to", toNode(r.To))
 		routes.Content = append(routes.Content, n)
 	}
 	put(root, "routes", routes)
+	c.putAlerts(root)
+}
+
+// toNode writes the targets of a route with what it maps for each.
+func toNode(targets []pipeline.RouteTarget) *yaml.Node {
+	if len(targets) == 0 {
+		return &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	}
+	to := &yaml.Node{Kind: yaml.MappingNode}
+	for _, t := range targets {
+		fields := treeNode(t.Fields)
+		if len(t.Redact) > 0 {
+			put(fields, "redact", valueNode(reflect.ValueOf(t.Redact)))
+		}
+		put(to, t.Target, fields)
+	}
+	return to
 }
 
 func redactionNode(r pipeline.Redaction) *yaml.Node {

@@ -62,7 +62,7 @@ func Schema(known Known) ([]byte, error) {
 	named(root.Properties["targets"], target)
 	lookupsSchema(root.Properties["lookups"])
 	redactSchema(root.Properties["redact"])
-	routesSchema(root.Properties["routes"], known)
+	routesSchema(root.Properties["routes"], root.Properties["alerts"], known)
 	testsSchema(root.Properties["tests"])
 	return json.MarshalIndent(root, "", "  ")
 }

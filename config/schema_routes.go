@@ -46,7 +46,7 @@ func redactSchema(s *jsonschema.Schema) {
 
 // routesSchema is a list of routes. Which target has which fields is not known to a schema, so a target's keys are
 // those of all types together, and others are allowed.
-func routesSchema(s *jsonschema.Schema, known Known) {
+func routesSchema(s, alerts *jsonschema.Schema, known Known) {
 	target := &jsonschema.Schema{Types: []string{"object", "null"}, Properties: map[string]*jsonschema.Schema{}}
 	for _, t := range known.Targets {
 		for _, f := range t.Fields(t.Settings()) {
@@ -62,18 +62,35 @@ func routesSchema(s *jsonschema.Schema, known Known) {
 	target.Properties["redact"] = asWrittenSchema.value(reflect.TypeFor[[]string](), field{})
 	target.Properties["redact"].Description = "names of redactions"
 	route := asWrittenSchema.object(reflect.TypeFor[routeKeys](), reflect.Value{})
-	route.Properties["to"] = &jsonschema.Schema{
-		Description: "one target, a list of targets, or a mapping of targets to the fields that this route sets; [] with final: true sends what matches nowhere",
+	route.Properties["to"] = toSchema(target)
+	route.Properties["to"].Description += "; [] with final: true sends what matches nowhere"
+	route.PropertyOrder = append(route.PropertyOrder, "to")
+	route.Required = []string{"to"}
+	s.Types = []string{"array", "null"}
+	s.Items = route
+	alertsSchema(alerts, toSchema(target))
+}
+
+// toSchema is what to: takes; target is the schema of the fields that it sets.
+func toSchema(target *jsonschema.Schema) *jsonschema.Schema {
+	return &jsonschema.Schema{
+		Description: "one target, a list of targets, or a mapping of targets to the fields that this route sets",
 		AnyOf: []*jsonschema.Schema{
 			{Type: "string"},
 			{Type: "array", Items: &jsonschema.Schema{Type: "string"}},
 			{Type: "object", AdditionalProperties: target, MinProperties: new(1)},
 		},
 	}
-	route.PropertyOrder = append(route.PropertyOrder, "to")
-	route.Required = []string{"to"}
-	s.Types = []string{"array", "null"}
-	s.Items = route
+}
+
+// alertsSchema is what people are told of.
+func alertsSchema(s, to *jsonschema.Schema) {
+	made := schemaBuilder{}.object(reflect.TypeFor[alertKeys](), reflect.ValueOf(alertDefaults()))
+	made.Properties["to"] = to
+	made.PropertyOrder = append([]string{"to"}, made.PropertyOrder...)
+	made.Required, made.Description = []string{"to"}, s.Description
+	made.Types, made.Type = []string{"object", "null"}, ""
+	*s = *made
 }
 
 // testsSchema is a list of tests.

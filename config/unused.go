@@ -69,7 +69,7 @@ var (
 func useOf(d pipeline.Definition) use {
 	out := use{redactions: map[string]bool{}, targets: map[string]bool{}, sources: map[string]bool{}, words: map[string]bool{}}
 	for _, r := range d.Routes {
-		out.anySource = out.anySource || len(r.From) == 0
+		out.anySource = out.anySource || len(r.From) == 0 && !r.Alert
 		for _, from := range r.From {
 			out.sources[from] = true
 		}

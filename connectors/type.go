@@ -16,6 +16,7 @@ type Type struct {
 	name     string
 	doc      string
 	mapping  string
+	alert    string
 	settings func() any
 	warnings func(any) []*SettingError
 	fields   func(any) []Field
@@ -37,6 +38,7 @@ type Definition[S any] struct {
 	Fields   func(S) []Field                 // what a mapping may fill; may depend on the settings
 	Once     func(S) Once                    // what holds "one object"
 	Mapping  string                          // the default mapping: YAML of field: value, expressions in ${ }
+	Alert    string                          // the mapping of an alert that the file maps nothing for, over the default one; its text is in question and messages
 	New      func(S, Env) (Connector, error) // does no I/O
 	Warnings func(S) []*SettingError         // what works and should be changed, with its hint; nil: nothing
 
@@ -53,7 +55,7 @@ func Define[S any](name string, d Definition[S]) Type {
 		panic(fmt.Sprintf("connector type %q: settings must be a struct", name))
 	}
 	return Type{
-		name: name, doc: d.Doc, mapping: d.Mapping,
+		name: name, doc: d.Doc, mapping: d.Mapping, alert: d.Alert,
 		settings: func() any { s := clone(reflect.ValueOf(d.Defaults)).Interface().(S); return &s },
 		fields:   func(s any) []Field { return d.Fields(*s.(*S)) },
 		once:     func(s any) Once { return d.Once(*s.(*S)) },
@@ -81,6 +83,9 @@ func (t Type) Doc() string { return t.doc }
 
 // Mapping returns the default mapping as YAML text.
 func (t Type) Mapping() string { return t.mapping }
+
+// Alert returns the mapping of an alert as YAML text, "" if the default mapping does for it.
+func (t Type) Alert() string { return t.alert }
 
 // Settings returns a pointer to a fresh settings struct that holds the defaults. The other methods take such a pointer.
 func (t Type) Settings() any { return t.settings() }

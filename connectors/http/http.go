@@ -20,6 +20,10 @@ import (
 //go:embed mapping.yaml
 var mapping string
 
+// alert is what incoming webhooks of chat tools take: Slack, Mattermost, Rocket.Chat and Teams show text.
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
+const alert = `body: {text: '${question}${len(messages) > 0 ? "\n" : ""}${join(map(messages, "• " + .text), "\n")}'}`
+
 // Type declares the connector.
 func Type() connectors.Type {
 	return connectors.Define("http", connectors.Definition[Settings]{
@@ -28,6 +32,7 @@ func Type() connectors.Type {
 		Fields:   fields,
 		Once:     once,
 		Mapping:  mapping,
+		Alert:    alert,
 		New:      open,
 		Vet:      vet,
 	})

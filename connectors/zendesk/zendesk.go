@@ -26,6 +26,7 @@ func definition() connectors.Definition[Settings] {
 		Once:     func(Settings) connectors.Once { return connectors.OnceLookup },
 		Warnings: Settings.warnings,
 		Mapping:  mapping,
+		Alert:    `{subject: '${question | truncate(150)}', status: new}`,
 		Vet:      vet,
 		New: func(s Settings, env connectors.Env) (connectors.Connector, error) {
 			return open(s, env), nil

@@ -99,7 +99,7 @@ func checkRoutes(d Definition, targets []Target, sources []string) []Problem {
 			}
 			seen[to.Target] = true
 		}
-		if blocker := blockedBy(d.Routes[:i], r, sources); blocker != "" {
+		if blocker := blockedBy(d.Routes[:i], r, sources); blocker != "" && !r.Alert {
 			add(path, fmt.Sprintf("route %q never matches: %q above it is final and takes everything", r.Name, blocker), "move it up, or give that one a condition")
 		}
 	}

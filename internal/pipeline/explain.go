@@ -16,7 +16,7 @@ import (
 
 // Explanation is what the pipeline makes of one conversation. Nothing is sent.
 type Explanation struct {
-	Routes  []ExplainedRoute  `json:"routes"`  // all of them, in file order
+	Routes  []ExplainedRoute  `json:"routes"`  // all of them but that of alerts, in file order
 	Targets []ExplainedTarget `json:"targets"` // those that get a delivery
 }
 
@@ -78,6 +78,9 @@ func (p *Pipeline) Explain(c *chat.Conversation) Explanation {
 	var matches []Match
 	empty, stop := isEmpty(c), ""
 	for _, r := range p.routes {
+		if r.Alert {
+			continue
+		}
 		explained := ExplainedRoute{Name: r.Name, Targets: []string{}}
 		for _, to := range r.to {
 			explained.Targets = append(explained.Targets, to.target)

@@ -43,6 +43,8 @@ type Route struct {
 	Empty bool          `json:"empty,omitempty"` // conversations in which nobody wrote anything match too
 	Hold  time.Duration `json:"hold,omitempty"`
 	To    []RouteTarget `json:"to"`
+	// Alert: it renders alerts, and no conversation matches it.
+	Alert bool `json:"alert,omitempty"`
 }
 
 // RouteTarget is one target of a route with the keys that it sets over the default mapping.

@@ -47,6 +47,9 @@ func (p *Pipeline) Route(c *chat.Conversation) ([]Match, error) {
 	var failures []error
 	empty := isEmpty(c)
 	for _, r := range p.routes {
+		if r.Alert {
+			continue
+		}
 		v, err := r.judge(c, empty)
 		switch {
 		case err != nil:
