@@ -8,6 +8,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -278,6 +279,9 @@ func (d *decoder) scalar(n *node, f field, v reflect.Value) {
 	d.least(n, f, v)
 }
 
+// foreignVariable is how shells, Windows and other tools write variables. A whole secret that looks so is none.
+var foreignVariable = regexp.MustCompile(`^(?:\$[A-Z][A-Z0-9_]*|\$\([A-Z][A-Z0-9_]*\)|%[A-Z][A-Z0-9_]*%|\{\{.*\}\})$`)
+
 // secret fills a secret. Its text goes into no message.
 func (d *decoder) secret(n *node, f field, v reflect.Value) {
 	d.masks.hideAll(d.file, n)
@@ -288,6 +292,10 @@ func (d *decoder) secret(n *node, f field, v reflect.Value) {
 	d.masks.hide(d.file, n)
 	if f.required && text == "" {
 		d.add(n.at, missingHint(f), "%s is empty", f.key)
+		return
+	}
+	if name := foreignVariable.FindStringSubmatch(n.yaml.Value); name != nil {
+		d.add(n.at, "write ${env.NAME} for the value of a variable", "%s is the name of a variable as text, not its value", f.key)
 		return
 	}
 	v.Set(reflect.ValueOf(secret.New(text)))

@@ -120,8 +120,8 @@ func (l *loader) sourceSecret(e entry, s Source) {
 		l.add(n.at, secretHint, "secret is empty")
 	}
 	for i, one := range nodes {
-		if !l.readable(one) || i >= len(s.Secret) {
-			continue
+		if !l.readable(one) || i >= len(s.Secret) || foreignVariable.MatchString(one.yaml.Value) {
+			continue // or it was reported
 		}
 		text := s.Secret[i].Reveal()
 		switch {
