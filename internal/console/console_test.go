@@ -53,10 +53,11 @@ func TestReload(t *testing.T) {
 		Config: func() console.Config { return console.Config{Hash: "f00"} },
 		Reload: func(context.Context) error { return failure },
 	}
+	o.Access = func() console.Access { return console.Access{} }
 	remote := console.New(o)
-	o.Local = true
+	o.Access = func() console.Access { return console.Access{Local: true} }
 	local := console.New(o)
-	fixed := console.New(console.Options{Metrics: m, Ready: o.Ready, Local: true, Config: o.Config})
+	fixed := console.New(console.Options{Metrics: m, Ready: o.Ready, Access: o.Access, Config: o.Config})
 	for _, test := range []struct {
 		handler         http.Handler
 		method, path    string
@@ -78,6 +79,7 @@ func TestReload(t *testing.T) {
 			failure = errors.New(test.failure)
 		}
 		request := httptest.NewRequestWithContext(t.Context(), test.method, test.path, nil)
+		request.Host = "127.0.0.1:9080"
 		if test.origin != "" {
 			request.Header.Set("Origin", test.origin)
 		}

@@ -5,7 +5,6 @@ package console
 import (
 	"context"
 	"encoding/json"
-	"net/http"
 
 	"github.com/labstack/echo/v4"
 
@@ -26,18 +25,19 @@ type RepairLine struct {
 }
 
 // repair answers with JSON lines while it works.
-func (o Options) repair(c echo.Context) error {
-	if err := http.NewCrossOriginProtection().Check(c.Request()); err != nil {
-		return c.String(http.StatusForbidden, "a page of another site cannot repair the ledger\n")
+func (c *console) repair(e echo.Context, who Person) error {
+	file := e.QueryParam("file")
+	if err := c.audit(e.Request().Context(), who, "repair", file, ""); err != nil {
+		return err
 	}
-	c.Response().Header().Set(echo.HeaderContentType, "application/jsonl")
-	lines := json.NewEncoder(c.Response())
+	e.Response().Header().Set(echo.HeaderContentType, "application/jsonl")
+	lines := json.NewEncoder(e.Response())
 	write := func(line RepairLine) {
 		if lines.Encode(line) == nil {
-			c.Response().Flush()
+			e.Response().Flush()
 		}
 	}
-	done, err := o.Repair(c.Request().Context(), c.QueryParam("file"), func(what string, done, of int) {
+	done, err := c.Repair(e.Request().Context(), file, func(what string, done, of int) {
 		write(RepairLine{What: what, Done: done, Of: of})
 	})
 	if err != nil {

@@ -25,9 +25,9 @@ func TestRepair(t *testing.T) {
 		}
 		return ledger.Repaired{File: file, Conversations: 3}, nil
 	}
-	options := console.Options{Metrics: metrics.New("v1", nil), Local: true, Repair: repair}
+	options := console.Options{Metrics: metrics.New("v1", nil), Repair: repair}
 	remote := options
-	remote.Local = false
+	options.Access = func() console.Access { return console.Access{Local: true} }
 	for _, test := range []struct {
 		name    string
 		handler http.Handler
@@ -46,13 +46,14 @@ func TestRepair(t *testing.T) {
 			"failed", console.New(options), http.MethodPost, "b", "", http.StatusOK,
 			`{"what":"pages","done":1,"of":2}` + "\n" + `{"error":"no such file"}` + "\n",
 		},
-		{"another site", console.New(options), http.MethodPost, "a.db.damaged", "cross-site", http.StatusForbidden, "a page of another site cannot repair the ledger\n"},
+		{"another site", console.New(options), http.MethodPost, "a.db.damaged", "cross-site", http.StatusForbidden, "a page of another site cannot do this; ask from a page of the console, or from a program\n"},
 		{"from elsewhere", console.New(remote), http.MethodPost, "a.db.damaged", "", http.StatusForbidden, ""},
 		{"asked", console.New(options), http.MethodGet, "a.db.damaged", "", http.StatusMethodNotAllowed, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			request := httptest.NewRequestWithContext(t.Context(), test.method, "/-/ledger/repair?file="+test.file, nil)
+			request.Host = "127.0.0.1:9080"
 			if test.site != "" {
 				request.Header.Set("Sec-Fetch-Site", test.site)
 			}

@@ -11,30 +11,16 @@ import (
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
-	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/pipeline"
 	"github.com/afterchat/afterchat/internal/source"
 )
 
-// Explained is what a hook would become.
-type Explained struct {
-	Source       string            `json:"source"`
-	Platform     string            `json:"platform"`
-	Conversation chat.Conversation `json:"conversation"`
-	pipeline.Explanation
-	// Redacted names the redactions of each target that has any.
-	Redacted map[string][]string `json:"redacted,omitempty"`
-	// Previews are what each target would be sent, by its name; without those whose connector cannot tell, and those
-	// that cannot be rendered.
-	Previews map[string]Previewed `json:"previews,omitempty"`
-}
+// Explained is what a hook would become; the console shows the same.
+type Explained = console.Explained
 
 // Previewed is what a target would be sent.
-type Previewed struct {
-	connectors.Preview
-	Error string `json:"error,omitempty"` // nothing more would be sent; how the delivery would fail
-	Hint  string `json:"hint,omitempty"`
-}
+type Previewed = console.Previewed
 
 // Explain decodes a hook of a source, routes and maps it, and says what each target would be sent. An *source.Error
 // means that the hook would go to quarantine.

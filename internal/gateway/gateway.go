@@ -62,6 +62,10 @@ type Gateway struct {
 	draining atomic.Bool
 
 	connections connections // for hooks
+
+	started time.Time
+	jobs    chan struct{} // tells of a new replay job
+	series  recorder
 }
 
 // errDraining is what /readyz says on shutdown.
@@ -79,7 +83,8 @@ func New(cfg *config.Config, o Options) *Gateway {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	g := &Gateway{Options: o, boot: cfg, reload: newReload(), tidy: make(chan struct{}, 1)}
+	g := &Gateway{Options: o, boot: cfg, reload: newReload(), tidy: make(chan struct{}, 1), jobs: make(chan struct{}, 1)}
+	g.series.seen = map[metrics.Count]int64{}
 	g.metrics = metrics.New(o.Version, g.gauges)
 	g.initSeries(cfg)
 	g.metrics.Reloaded(true, time.Now())
@@ -106,7 +111,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	if err := g.begin(ctx, began); err != nil {
 		return err
 	}
-	g.local = isLocal(listeners.admin.Addr())
+	g.local, g.started = isLocal(listeners.admin.Addr()), began
+	defer g.recordOnce(context.WithoutCancel(ctx)) // when the last attempts are settled
 	hooks, admin := g.server(http.HandlerFunc(g.serveHook), g.boot.Server.ReadTimeout), g.server(g.console(), time.Minute)
 	hooks.ConnState = g.connections.note
 	// Everything below outlives ctx for the time of an orderly stop.
@@ -118,6 +124,8 @@ func (g *Gateway) Run(ctx context.Context) error {
 	defer stopEngine()
 	work.Go(func() { stop(g.engine.Load().Run(engineContext)) })
 	work.Go(func() { g.retain(engineContext) })
+	work.Go(func() { g.runReplays(engineContext) })
+	work.Go(func() { g.record(engineContext) })
 	g.reload.open(seen)
 	work.Go(func() { g.watch(engineContext) })
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/delivery"
 	"github.com/afterchat/afterchat/internal/intake"
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -18,6 +19,9 @@ import (
 type Ledger interface {
 	intake.Ledger
 	delivery.Ledger
+	console.Ledger
+	// AddPoints adds to the series.
+	AddPoints(ctx context.Context, points []ledger.Point) error
 	// SaveConfig keeps a snapshot that deliveries may need later.
 	SaveConfig(ctx context.Context, hash string, snapshot []byte) error
 	// Rename takes over the earlier names of targets and sources.
@@ -28,8 +32,6 @@ type Ledger interface {
 	Retain(ctx context.Context, now time.Time) error
 	// Ready tells why nothing can be stored now; nil if it can.
 	Ready(ctx context.Context) error
-	Stats(ctx context.Context) (ledger.Stats, error)
-	Verify(ctx context.Context) ([]ledger.Finding, error)
 	// Close is called once, after everything else.
 	Close() error
 }

@@ -60,13 +60,20 @@ func listen(ctx context.Context, cfg *config.Config, logger *slog.Logger) (*list
 		_ = l.hooks.Close()
 		return nil, err
 	}
-	if files := cfg.TLSFiles(); files != nil {
-		pair := &certificate{files: *files, logger: logger}
+	for _, secure := range []struct {
+		key      string
+		files    *config.TLS
+		listener *net.Listener
+	}{{"server.tls", cfg.TLSFiles(), &l.hooks}, {"admin.tls", cfg.AdminTLSFiles(), &l.admin}} {
+		if secure.files == nil {
+			continue
+		}
+		pair := &certificate{key: secure.key, files: *secure.files, logger: logger}
 		if err := pair.load(); err != nil {
 			l.close()
 			return nil, err
 		}
-		l.hooks = tls.NewListener(l.hooks, &tls.Config{
+		*secure.listener = tls.NewListener(*secure.listener, &tls.Config{
 			MinVersion: tls.VersionTLS12, GetCertificate: pair.get, NextProtos: []string{"h2", "http/1.1"},
 		})
 	}
@@ -84,6 +91,7 @@ func (g *Gateway) server(handler http.Handler, read time.Duration) *http.Server 
 
 // certificate serves a pair of PEM files as they are now.
 type certificate struct {
+	key    string // in the configuration
 	files  config.TLS
 	logger *slog.Logger
 
@@ -122,7 +130,7 @@ func (c *certificate) reload() error {
 	for _, name := range []string{c.files.CertFile, c.files.KeyFile} {
 		info, err := os.Stat(name)
 		if err != nil {
-			return fmt.Errorf("server.tls: %w", err)
+			return fmt.Errorf("%s: %w", c.key, err)
 		}
 		_, _ = fmt.Fprintf(&looked, "%s %d %d;", name, info.Size(), info.ModTime().UnixNano())
 	}
@@ -132,7 +140,7 @@ func (c *certificate) reload() error {
 	}
 	pair, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
 	if err != nil {
-		return fmt.Errorf("server.tls: %w", err)
+		return fmt.Errorf("%s: %w", c.key, err)
 	}
 	c.pair, c.stamp = &pair, stamp
 	return nil

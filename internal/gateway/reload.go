@@ -8,14 +8,12 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"net/http"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/internal/console"
-	"github.com/afterchat/afterchat/internal/ledger/sqlite"
 )
 
 // errFixed means that the gateway was made without a way to read its configuration again.
@@ -150,11 +148,11 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config, before *setup) 
 
 // needRestart lists the keys whose new values a reload cannot put in force.
 func needRestart(boot, next *config.Config) []string {
-	files := func(c *config.Config) config.TLS {
-		if c.Server.TLS == nil {
+	files := func(t *config.TLS) config.TLS {
+		if t == nil {
 			return config.TLS{}
 		}
-		return *c.Server.TLS
+		return *t
 	}
 	var keys []string
 	for _, k := range []struct {
@@ -163,7 +161,8 @@ func needRestart(boot, next *config.Config) []string {
 	}{
 		{"server.listen", boot.Server.Listen != next.Server.Listen},
 		{"server.read_timeout", boot.Server.ReadTimeout != next.Server.ReadTimeout},
-		{"server.tls", files(boot) != files(next)},
+		{"server.tls", files(boot.Server.TLS) != files(next.Server.TLS)},
+		{"admin.tls", files(boot.Admin.TLS) != files(next.Admin.TLS)},
 		{"admin.listen", boot.Admin.Listen != next.Admin.Listen},
 		{"admin.pprof", boot.Admin.Pprof != next.Admin.Pprof},
 		{"ledger.url", boot.LedgerFile() != next.LedgerFile() || next.Ledger.URL.Shared() && boot.Ledger.URL != next.Ledger.URL},
@@ -198,18 +197,6 @@ func (g *Gateway) status() console.Config {
 		Hash: s.config.Pipeline.Hash(), LoadedAt: s.loadedAt.UTC(), LastError: g.reload.failure(),
 		NeedsRestart: needRestart(g.boot, s.config),
 	}
-}
-
-// console makes the handler of the admin listener.
-func (g *Gateway) console() http.Handler {
-	o := console.Options{Metrics: g.metrics, Ready: g.ready, Pprof: g.boot.Admin.Pprof, Local: g.local, Config: g.status}
-	if g.Load != nil {
-		o.Reload = func(ctx context.Context) error { return g.Reload(ctx, "POST /-/reload") }
-	}
-	if l, ok := g.ledger.(*sqlite.Ledger); ok {
-		o.Repair = g.repair(l)
-	}
-	return console.New(o)
 }
 
 // isLocal tells whether a listener takes connections from this machine only.

@@ -12,6 +12,7 @@ import (
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/delivery"
 	"github.com/afterchat/afterchat/internal/intake"
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -25,6 +26,7 @@ type setup struct {
 	delivery delivery.Setup
 	since    map[string]time.Time // when a source, by name, was first seen in the configuration
 	loadedAt time.Time
+	access   console.Access // to the console, without what the listener adds
 }
 
 // newSetup builds a configuration without putting it in force. before is the setup in force; nil at the start.
@@ -44,6 +46,9 @@ func (g *Gateway) newSetup(cfg *config.Config, before *setup, now time.Time) (*s
 		return nil, err
 	}
 	if s.hooks, err = g.handler(cfg, before); err != nil {
+		return nil, err
+	}
+	if s.access, err = accessOf(cfg.Admin); err != nil {
 		return nil, err
 	}
 	return s, nil

@@ -1,0 +1,81 @@
+// This file hides what identifies a visitor: from viewers, and on the pages until somebody asks to see it.
+
+package console
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/afterchat/afterchat/internal/chat"
+)
+
+// masked stands for what is hidden.
+const masked = "***"
+
+// maskName keeps the first letter: J***.
+func maskName(s string) string {
+	r, size := utf8.DecodeRuneInString(strings.TrimSpace(s))
+	if size == 0 {
+		return ""
+	}
+	return string(r) + masked
+}
+
+// maskEmail keeps the first letter: j***@***.
+func maskEmail(s string) string {
+	if s == "" {
+		return ""
+	}
+	return maskName(s) + "@" + masked
+}
+
+// maskText keeps the length.
+func maskText(s string) string {
+	if s == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s (%d characters)", masked, utf8.RuneCountInString(s))
+}
+
+func maskConversation(c Conversation) Conversation {
+	c.Visitor, c.Email = maskName(c.Visitor), maskEmail(c.Email)
+	if c.Opening != "" {
+		c.Opening = masked
+	}
+	c.Deliveries = each(c.Deliveries, maskDelivery)
+	return c
+}
+
+func maskDelivery(d Delivery) Delivery {
+	d.Visitor, d.Email = maskName(d.Visitor), maskEmail(d.Email)
+	return d
+}
+
+// maskAttempt hides the answer of the target, which may repeat the record.
+func maskAttempt(a Attempt) Attempt {
+	a.Response = maskText(a.Response)
+	return a
+}
+
+// maskChat hides who the visitor is and what was said, and keeps who answered, when, and how much.
+func maskChat(c chat.Conversation) chat.Conversation {
+	c.Question, c.RatingComment = maskText(c.Question), maskText(c.RatingComment)
+	c.Person = chat.Person{
+		Name: maskName(c.Person.Name), Email: maskEmail(c.Person.Email), EmailRaw: maskText(c.Person.EmailRaw), Phone: maskText(c.Person.Phone),
+		Note: maskText(c.Person.Note), Group: c.Person.Group, Country: c.Person.Country, CountryCode: c.Person.CountryCode,
+	}
+	c.Messages = each(c.Messages, func(m chat.Message) chat.Message {
+		if m.Role != chat.Agent && m.Role != chat.Bot {
+			m.Author, m.AuthorID = maskName(m.Author), ""
+		}
+		m.Text, m.Extra = maskText(m.Text), nil
+		m.Files = each(m.Files, func(f chat.File) chat.File {
+			return chat.File{Name: masked, Type: f.Type, Size: f.Size, ExpiresAt: f.ExpiresAt}
+		})
+		return m
+	})
+	c.Pages, c.Extra, c.Transcript = []chat.Page{}, nil, nil
+	c.Warnings = each(c.Warnings, func(string) string { return masked })
+	return c
+}

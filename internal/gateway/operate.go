@@ -1,0 +1,325 @@
+// This file is what the console asks of the gateway: who is let in, what targets and sources are doing, what would be
+// sent, and what an operator wants changed.
+
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/config/password"
+	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/delivery"
+	"github.com/afterchat/afterchat/internal/intake"
+	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/sqlite"
+	"github.com/afterchat/afterchat/internal/pipeline"
+	"github.com/afterchat/afterchat/internal/rule"
+	"github.com/afterchat/afterchat/internal/source"
+)
+
+// console makes the handler of the admin listener.
+func (g *Gateway) console() http.Handler {
+	o := console.Options{
+		Version: g.Version, Started: g.started, Logger: g.Logger, Metrics: g.metrics, Ready: g.ready, Pprof: g.boot.Admin.Pprof,
+		Access: g.access, Ledger: g.ledger, Config: g.status, ConfigText: g.configText, Targets: g.targets, Sources: g.sources,
+		Gateway: console.Gateway{
+			Pause: g.pause, Resume: g.resume, Probe: g.probe, Render: g.render, Explain: g.explain, Take: g.take, Select: g.selector,
+			Plan:     func(c *chat.Conversation) ledger.Plan { return g.planner(g.setup.Load().config.Pipeline)(c) },
+			Replayed: g.replayed,
+		},
+	}
+	if g.Load != nil {
+		o.Reload = func(ctx context.Context) error { return g.Reload(ctx, "POST /-/reload") }
+	}
+	if l, ok := g.ledger.(*sqlite.Ledger); ok {
+		o.Repair = g.repair(l)
+	}
+	return console.New(o)
+}
+
+// access says who is let in, by the configuration in force.
+func (g *Gateway) access() console.Access {
+	a := g.setup.Load().access
+	a.Local = g.local
+	return a
+}
+
+// accessOf reads who a configuration lets in.
+func accessOf(a config.Admin) (console.Access, error) {
+	var out console.Access
+	if hash := a.Password.Reveal(); hash != "" {
+		out.Password = &console.Password{
+			Matches: func(text string) bool { return password.Matches(hash, text) },
+			Key:     []byte(hash), // the same on every replica and after a restart; another one when the password changes
+		}
+	}
+	for _, t := range a.Tokens {
+		out.Tokens = append(out.Tokens, console.Token{Name: t.Name, Digest: console.DigestOf(t.Token.Reveal()), Role: console.ParseRole(t.Role)})
+	}
+	if p := a.Proxy; p != nil {
+		trusted, err := networks(p.Networks)
+		if err != nil {
+			return out, fmt.Errorf("admin.proxy.networks: %w", err)
+		}
+		out.Proxy = &console.Proxy{Header: p.Header, RoleHeader: p.RoleHeader, Networks: trusted, Role: console.ParseRole(p.Role)}
+	}
+	return out, nil
+}
+
+// configText is the configuration in force, secrets masked.
+func (g *Gateway) configText() (string, error) {
+	var out bytes.Buffer
+	err := g.setup.Load().config.WriteMasked(&out)
+	return out.String(), err
+}
+
+// targets lists the targets of the configuration in force with what the engine knows of them.
+func (g *Gateway) targets() []console.Target {
+	known := map[string]delivery.TargetStatus{}
+	for _, s := range g.engine.Load().Status() {
+		known[s.Name] = s
+	}
+	var out []console.Target
+	for _, t := range g.setup.Load().config.Targets {
+		s := known[t.Name]
+		shown := console.Target{
+			Name: t.Name, Type: t.Type.Name(), Workers: t.Workers, Rate: rateText(t.Rate), HeldUntil: utc(s.HeldUntil), InFlight: s.InFlight,
+			LastSuccessAt: utc(s.LastSuccess), LastFailureAt: utc(s.LastFailure), LastError: s.LastError,
+		}
+		if s.Paused {
+			shown.Pause = &console.Pause{Since: utc(s.Since), NextProbeAt: utc(s.NextProbe), Reason: s.Reason}
+		}
+		out = append(out, shown)
+	}
+	return out
+}
+
+func rateText(r config.Rate) string {
+	if r.Count == 0 {
+		return ""
+	}
+	return r.String()
+}
+
+// sources lists the sources of the configuration in force.
+func (g *Gateway) sources() []console.Source {
+	s := g.setup.Load()
+	var out []console.Source
+	for _, c := range s.config.Sources {
+		out = append(out, console.Source{
+			Name: c.Name, Type: c.Type, Brand: c.Brand, Since: utc(s.since[c.Name]), ExpectEverySeconds: c.ExpectEvery.Seconds(),
+		})
+	}
+	return out
+}
+
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func (g *Gateway) pause(ctx context.Context, target, reason string) error {
+	return g.told(g.engine.Load().Pause(ctx, target, reason))
+}
+
+func (g *Gateway) resume(ctx context.Context, target, reason string) error {
+	return g.told(g.engine.Load().Resume(ctx, target, reason))
+}
+
+// probe asks a target whether it works.
+func (g *Gateway) probe(ctx context.Context, target string) error {
+	err := g.engine.Load().Probe(ctx, target)
+	switch {
+	case err == nil, errors.Is(err, delivery.ErrNoTarget), errors.Is(err, delivery.ErrNoCheck), errors.Is(err, delivery.ErrNotRunning):
+		return g.told(err)
+	}
+	return &console.ProbeError{Err: err, Hint: connectors.Classify(err).Hint}
+}
+
+// told makes errors of the engine those that the console tells to whoever asked.
+func (g *Gateway) told(err error) error {
+	switch {
+	case errors.Is(err, delivery.ErrNoTarget):
+		return &console.InputError{Text: err.Error(), Hint: fmt.Sprintf("there are %q", targetNames(g.setup.Load().config))}
+	case errors.Is(err, delivery.ErrNoCheck):
+		return &console.InputError{Text: err.Error(), Hint: "send a test record: afterchat send --target NAME"}
+	case errors.Is(err, delivery.ErrNotRunning):
+		return &console.UnavailableError{Text: err.Error(), Hint: "start the gateway with afterchat serve"}
+	}
+	return err
+}
+
+// render says what a delivery would send with today's configuration, or with that of its newest attempt.
+func (g *Gateway) render(ctx context.Context, d ledger.DeliveryRow, c chat.Conversation, pinned bool) (console.Rendered, error) {
+	s := g.setup.Load()
+	out := console.Rendered{With: "today", Config: s.config.Pipeline.Hash(), Revision: d.Revision}
+	mapper, err := g.mapperFor(ctx, s, d, pinned)
+	if pinned {
+		out.With = "then"
+	}
+	if errors.Is(err, errNoSnapshot) {
+		out.Config, out.Error = "", err.Error()
+		return out, nil
+	}
+	if err != nil {
+		return out, err
+	}
+	out.Config = mapper.Hash()
+	rendered, err := mapper.Map(&c, d.Target, d.Routes)
+	if err != nil {
+		out.Error = err.Error()
+		return out, nil
+	}
+	out.Fields, out.Notes = rendered.Fields, slices.Concat(rendered.Cut, rendered.Dropped)
+	i := slices.IndexFunc(s.config.Targets, func(t config.Target) bool { return t.Name == d.Target })
+	if i < 0 {
+		out.Notes = append(out.Notes, "the target is not configured, so the requests cannot be told")
+		return out, nil
+	}
+	if d.Uncertain && !pinned {
+		out.Notes = append(out.Notes, "an attempt may have been taken: the next one of the same revision sends what that one sent")
+	}
+	previewer, ok := s.delivery.Targets[i].Connector.(connectors.Previewer)
+	if !ok {
+		return out, nil
+	}
+	object := delivery.ObjectName(d.ID, firstName(s.config.Targets[i]))
+	preview, err := previewer.Preview(connectors.Record{
+		Object: object, Request: object + ":" + strconv.Itoa(d.Revision), Revision: d.Revision, Attempt: d.Attempts + 1,
+		Uncertain: d.Uncertain, Prior: d.Receipt, Fields: rendered.Fields,
+	})
+	out.Requests, out.NotSent = preview.Requests, preview.NotSent
+	if err != nil {
+		out.Error = err.Error()
+	}
+	return out, nil
+}
+
+// errNoSnapshot means that an earlier configuration is not kept any more, or cannot be opened.
+var errNoSnapshot = errors.New("the configuration of that time is not kept any more")
+
+// mapperFor chooses as the engine does: today's configuration, unless the routes that sent the delivery are gone.
+func (g *Gateway) mapperFor(ctx context.Context, s *setup, d ledger.DeliveryRow, pinned bool) (delivery.Mapper, error) {
+	today := s.config.Pipeline
+	hash := d.Accepted
+	switch {
+	case pinned && d.Tried != "":
+		hash = d.Tried
+	case !pinned && today.Has(d.Target, d.Routes):
+		return today, nil
+	}
+	if hash == today.Hash() {
+		return today, nil
+	}
+	snapshot, err := g.ledger.Config(ctx, hash)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return fallback(today, pinned)
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := openMapper(snapshot, s.config)
+	if errors.Is(err, pipeline.ErrSnapshot) {
+		return fallback(today, pinned)
+	}
+	return m, err
+}
+
+// fallback is what renders when the configuration of the time is gone: today's, which says what it lacks.
+func fallback(today delivery.Mapper, pinned bool) (delivery.Mapper, error) {
+	if pinned {
+		return nil, errNoSnapshot
+	}
+	return today, nil
+}
+
+// explain says what a hook would become, with the routes in force or with others.
+func (g *Gateway) explain(_ context.Context, e console.Explain) (*console.Explained, error) {
+	cfg := g.setup.Load().config
+	if e.Routes != "" {
+		var err error
+		if cfg, err = cfg.WithRoutes([]byte(e.Routes)); err != nil {
+			return nil, mistakes(err)
+		}
+	}
+	explained, err := Explain(cfg, e.Source, e.Body(), e.ContentType, time.Now().UTC())
+	if unknown, ok := errors.AsType[*UnknownNameError](err); ok {
+		return nil, &console.InputError{Text: unknown.Error(), Hint: "name one of them"}
+	}
+	if unreadable, ok := errors.AsType[*source.Error](err); ok {
+		return nil, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
+	}
+	return explained, err
+}
+
+// mistakes makes problems of a configuration those of a text that somebody has sent.
+func mistakes(err error) error {
+	problems, ok := errors.AsType[config.Problems](err)
+	if !ok {
+		return err
+	}
+	out := &console.MistakesError{}
+	for _, p := range problems {
+		out.Mistakes = append(out.Mistakes, console.Mistake{Line: p.Line, Column: p.Column, Width: p.Width, Text: p.Text, Hint: p.Hint, Source: p.Source})
+	}
+	return out
+}
+
+// take takes a stored hook.
+func (g *Gateway) take(ctx context.Context, h console.StoredHook) (console.Decoded, error) {
+	s := g.setup.Load()
+	if h.Only != "" && !slices.Contains(targetNames(s.config), h.Only) {
+		return console.Decoded{}, &console.InputError{Text: unknownName("target", h.Only, targetNames(s.config)).Error(), Hint: "name one of them"}
+	}
+	name := h.Source
+	for _, c := range s.config.Sources {
+		if slices.Contains(c.Was, name) {
+			name = c.Name
+		}
+	}
+	a, err := s.hooks.Take(ctx, name, source.Hook{Body: h.Body, ContentType: h.ContentType, ReceivedAt: h.ReceivedAt}, h.Only)
+	if errors.Is(err, intake.ErrNoSource) {
+		var names []string
+		for _, c := range s.config.Sources {
+			names = append(names, c.Name)
+		}
+		return console.Decoded{}, &console.InputError{Text: unknownName("source", h.Source, names).Error(), Hint: "name one of them"}
+	}
+	if unreadable, ok := errors.AsType[*source.Error](err); ok {
+		return console.Decoded{}, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
+	}
+	return console.Decoded{Conversation: a.ID, Revision: a.Revision, Result: string(a.Result), Targets: a.Targets}, err
+}
+
+// selector compiles a condition on conversations.
+func (g *Gateway) selector(when string) (func(c *chat.Conversation) (bool, error), error) {
+	condition, problems := rule.CompileCondition(when, rule.Scope{Lookups: g.setup.Load().config.Definition.Lookups})
+	if len(problems) == 0 {
+		return condition.Match, nil
+	}
+	out := &console.MistakesError{}
+	for _, p := range problems {
+		line, column := place(when, p.Offset)
+		out.Mistakes = append(out.Mistakes, console.Mistake{Line: line, Column: column, Width: p.Length, Text: p.Text, Hint: p.Hint, Source: when})
+	}
+	return nil, out
+}
+
+// place is where an offset is in a text: line and column, in characters, from 1.
+func place(text string, offset int) (line, column int) {
+	before := text[:min(max(offset, 0), len(text))]
+	line = 1 + bytes.Count([]byte(before), []byte("\n"))
+	return line, 1 + len([]rune(before[1+bytes.LastIndexByte([]byte(before), '\n'):]))
+}
