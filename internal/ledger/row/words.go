@@ -6,6 +6,7 @@ package row
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -15,6 +16,13 @@ const maxWord = 64
 
 // Words returns the words of a text in their order: runs of letters and digits, in lower case, without marks.
 func Words(text string) []string {
+	if isASCII(text) {
+		return wordsOfASCII(text)
+	}
+	return wordsOfAny(text)
+}
+
+func wordsOfAny(text string) []string {
 	var words []string
 	var word []rune
 	end := func() {
@@ -35,5 +43,32 @@ func Words(text string) []string {
 		}
 	}
 	end()
+	return words
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// wordsOfASCII is Words for texts that need no tables.
+func wordsOfASCII(text string) []string {
+	words := make([]string, 0, len(text)/6+1)
+	text = strings.ToLower(text)
+	start := -1
+	for i := 0; i <= len(text); i++ {
+		inside := i < len(text) && (text[i] >= 'a' && text[i] <= 'z' || text[i] >= '0' && text[i] <= '9')
+		switch {
+		case inside && start < 0:
+			start = i
+		case !inside && start >= 0:
+			words = append(words, text[start:min(i, start+maxWord)])
+			start = -1
+		}
+	}
 	return words
 }

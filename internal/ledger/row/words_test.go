@@ -49,3 +49,15 @@ func FuzzWords(f *testing.F) {
 		}
 	})
 }
+
+func FuzzWordsOfASCII(f *testing.F) {
+	f.Add("It's 5 o'clock, ADA_Lovelace@example.com!" + strings.Repeat("x", 70))
+	f.Fuzz(func(t *testing.T, text string) {
+		if !isASCII(text) {
+			t.Skip("beyond ASCII")
+		}
+		if want, got := wordsOfAny(text), wordsOfASCII(text); !slices.Equal(want, got) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	})
+}

@@ -1,7 +1,7 @@
 // This file makes what lists and searches know of conversations, in the background, so that no hook waits for it. The
 // indexer takes bodies beyond a mark, in small batches that go through the writer like everything else, and moves the mark
 // in the same transaction; so a crash costs nothing. It lets hooks and settlements go first, but never falls further
-// behind than patience unless the machine is saturated. Conversations that change are noted by whoever changes them.
+// behind than giveWayFor unless the machine is saturated. Conversations that change are noted by whoever changes them.
 //
 // After an upgrade it goes on with what was there before, the newest first, using a part of the machine only.
 
@@ -22,7 +22,8 @@ import (
 const (
 	indexBatch = 32                     // conversations in one transaction
 	indexDelay = 250 * time.Millisecond // after the first hook, so that one batch takes what comes together
-	patience   = 2 * time.Second        // how long the indexer gives way, and a list waits for it
+	patience   = 2 * time.Second        // how long a list waits for the indexer
+	giveWayFor = 30 * time.Second       // how long the indexer gives way to hooks and settlements if no list waits
 	indexRetry = 5 * time.Second        // after a failure
 	indexBytes = 2 << 20                // of conversations that wait in memory, as they were sent; the others are read back
 	restShare  = 4                      // after an upgrade: how many times the work it rests
@@ -194,7 +195,7 @@ func (x *indexer) settled() {
 
 // giveWay waits while others want to write, but not for ever.
 func (x *indexer) giveWay(ctx context.Context, behind time.Time) bool {
-	for len(x.ledger.queue) > 0 && time.Since(behind) < patience {
+	for len(x.ledger.queue) > 0 && time.Since(behind) < giveWayFor {
 		if len(x.hurry) > 0 {
 			break
 		}
