@@ -1,0 +1,410 @@
+// This file fills the pages with lists, and the overview.
+
+package console
+
+import (
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console/page"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// ranges are the spans of the overview and the steps of their charts.
+var ranges = map[string]struct{ span, step time.Duration }{
+	"1h": {time.Hour, time.Minute}, "24h": {24 * time.Hour, 15 * time.Minute}, "7d": {7 * 24 * time.Hour, 2 * time.Hour},
+}
+
+func overviewPage(v *visit) (page.View, error) {
+	o := page.Overview{Frame: v.frame("Overview", "overview"), Range: v.values.Get("range")}
+	if _, known := ranges[o.Range]; !known {
+		o.Range = "24h"
+	}
+	ctx := v.Request().Context()
+	stats, err := v.console.Ledger.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.Stats = stats
+	hooks, deliveries, err := v.history(o.Range)
+	if err != nil {
+		return nil, err
+	}
+	o.Hooks, o.Deliveries = hooks.chart, deliveries.chart
+	o.HookCount, o.Delivered = o.Hooks.Total(0), o.Deliveries.Total(0)
+	for _, t := range v.console.targets(stats) {
+		o.Targets = append(o.Targets, v.targetView(t, stats.Targets[t.Name], deliveries))
+		s := stats.Targets[t.Name]
+		o.Pending, o.Dead = o.Pending+s.Pending, o.Dead+s.DeadRows
+		if !s.OldestPending.IsZero() && (o.Oldest.IsZero() || s.OldestPending.Before(o.Oldest)) {
+			o.Oldest = s.OldestPending
+		}
+	}
+	for _, s := range v.console.sources(stats) {
+		o.Sources = append(o.Sources, page.Source{
+			Name: s.Name, Type: s.Type, Brand: s.Brand, LastHook: s.LastHookAt, Silent: s.Silent, Count: hooks.byName[s.Name],
+			ExpectEvery: time.Duration(s.ExpectEverySeconds * float64(time.Second)),
+		})
+	}
+	if o.Failures, err = v.console.Ledger.Failures(ctx, ledger.Filter{}); err != nil {
+		return nil, err
+	}
+	o.Failures = o.Failures[:min(len(o.Failures), 8)]
+	o.Alarms = v.alarms(stats)
+	return o, nil
+}
+
+// alarms is what should not stay as it is.
+func (v *visit) alarms(stats ledger.Stats) []page.Alarm {
+	var out []page.Alarm
+	if err := v.console.ready(v.Request().Context()); err != nil {
+		out = append(out, page.Alarm{Text: "No hook can be taken: " + err.Error(), Bad: true})
+	}
+	if stats.SetAside > 0 {
+		out = append(out, page.Alarm{Text: "A damaged ledger is set aside; afterchat ledger repair takes what can be read of it into this one.", Bad: true})
+	}
+	if v.console.Config != nil {
+		if config := v.console.Config(); config.LastError != "" {
+			out = append(out, page.Alarm{Text: "The configuration files as they are now are not in force.", Link: "/configuration", Bad: true})
+		}
+	}
+	return out
+}
+
+// history is what happened in a range.
+type history struct {
+	chart  page.Chart
+	spark  map[string]page.Chart
+	byName map[string]int64
+}
+
+// history reads the series of hooks and of attempts.
+func (v *visit) history(name string) (hooks, attempts history, err error) {
+	r := ranges[name]
+	if hooks, err = v.seriesOf("source", r.span, r.step, []string{"plain"}, []string{"hooks"}, func(string) int { return 0 }); err != nil {
+		return hooks, attempts, err
+	}
+	hooks.chart.Label = "hooks over the last " + name
+	attempts, err = v.seriesOf("target", r.span, r.step, []string{"good", "warn", "bad"}, []string{"ok", "to be tried again", "refused"}, func(kind string) int {
+		switch kind {
+		case "ok":
+			return 0
+		case "temporary", "throttled", "denied", "shutdown", "panic":
+			return 1
+		}
+		return 2
+	})
+	attempts.chart.Label = "attempts over the last " + name
+	return hooks, attempts, err
+}
+
+// seriesOf reads one kind of series into a chart of all and one for each name.
+func (v *visit) seriesOf(kind string, span, step time.Duration, parts, names []string, part func(what string) int) (history, error) {
+	begin := v.now.Add(-span).Truncate(step).Add(step)
+	bars := int(span / step)
+	empty := func() page.Chart {
+		c := page.Chart{Step: step, Parts: parts, Names: names, Bars: make([]page.Bar, bars)}
+		for i := range c.Bars {
+			c.Bars[i] = page.Bar{At: begin.Add(time.Duration(i) * step), Values: make([]int64, len(parts))}
+		}
+		return c
+	}
+	h := history{chart: empty(), spark: map[string]page.Chart{}, byName: map[string]int64{}}
+	s, err := v.console.series(v.Request().Context(), kind, begin, step)
+	if err != nil {
+		return h, err
+	}
+	for _, p := range s.Points {
+		i := int(p.At.Sub(begin) / step)
+		if i < 0 || i >= bars {
+			continue
+		}
+		if _, ok := h.spark[p.Name]; !ok {
+			h.spark[p.Name] = empty()
+		}
+		h.chart.Bars[i].Values[part(p.What)] += p.Count
+		h.spark[p.Name].Bars[i].Values[part(p.What)] += p.Count
+		h.byName[p.Name] += p.Count
+	}
+	return h, nil
+}
+
+func targetsPage(v *visit) (page.View, error) {
+	stats, err := v.console.Ledger.Stats(v.Request().Context())
+	if err != nil {
+		return nil, err
+	}
+	_, attempts, err := v.history("24h")
+	if err != nil {
+		return nil, err
+	}
+	out := page.Targets{Frame: v.frame("Targets", "targets")}
+	for _, t := range v.console.targets(stats) {
+		out.Targets = append(out.Targets, v.targetView(t, stats.Targets[t.Name], attempts))
+	}
+	return out, nil
+}
+
+// targetView says how a target is.
+func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) page.Target {
+	out := page.Target{
+		Name: t.Name, Type: t.Type, HeldUntil: t.HeldUntil, Stats: s, InFlight: t.InFlight, LastSuccess: t.LastSuccessAt,
+		LastFailure: t.LastFailureAt, LastError: t.LastError, Rate: t.Rate, Workers: t.Workers, Gone: !t.Configured,
+		Checkable: t.Configured, Spark: attempts.spark[t.Name],
+	}
+	out.Spark.Label = "attempts to " + t.Name + " over the last 24h"
+	if t.Pause != nil {
+		out.Paused, out.Since, out.NextProbe, out.Reason = true, t.Pause.Since, t.Pause.NextProbeAt, t.Pause.Reason
+		out.ByOperator = t.Pause.NextProbeAt.IsZero()
+	}
+	switch {
+	case out.Gone:
+		out.Health = "gone"
+	case out.Paused:
+		out.Health = "paused"
+	case t.LastFailureAt.After(t.LastSuccessAt):
+		out.Health = "failing"
+	case !t.HeldUntil.IsZero():
+		out.Health = "waiting"
+	default:
+		out.Health = "ok"
+	}
+	if v.mask() {
+		out.LastError = ""
+	}
+	return out
+}
+
+func conversationsPage(v *visit) (page.View, error) {
+	l, f, p := v.list("Conversations", "conversations")
+	out := page.Conversations{List: l}
+	ctx := v.Request().Context()
+	stats, err := v.console.Ledger.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	targets, sources := v.names(stats)
+	out.Facets = []page.Facet{
+		v.facet("from", "Source", sources), v.facet("target", "Target", targets), v.facet("state", "State", stateNames),
+		v.facet("outcome", "Outcome", outcomes()), v.facet("is", "Is", []string{"unrouted"}),
+	}
+	if out.SearchE != "" {
+		return out, nil
+	}
+	rows, err := v.console.Ledger.Conversations(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	out.Rows, out.Next = rows.Items, rows.Next
+	if !v.revealed {
+		out.Rows = each(out.Rows, maskRow)
+	}
+	out.Masked, out.Static = !v.revealed, v.revealed
+	return out, nil
+}
+
+func outcomes() []string {
+	var out []string
+	for _, o := range chat.Outcomes() {
+		out = append(out, string(o))
+	}
+	return out
+}
+
+func maskRow(r ledger.ConversationRow) ledger.ConversationRow {
+	r.Visitor, r.Email = maskName(r.Visitor), maskEmail(r.Email)
+	if r.Opening != "" {
+		r.Opening = masked
+	}
+	return r
+}
+
+func maskDeliveryRow(d ledger.DeliveryRow) ledger.DeliveryRow {
+	d.Visitor, d.Email = maskName(d.Visitor), maskEmail(d.Email)
+	return d
+}
+
+// mostCounted is how far the deliveries of a filter are counted.
+const mostCounted = 100_000
+
+func deliveriesPage(v *visit) (page.View, error) {
+	l, f, p := v.list("Deliveries", "deliveries")
+	out := page.Deliveries{List: l}
+	if err := v.deliveryFacets(&out.List); err != nil {
+		return nil, err
+	}
+	if out.SearchE != "" {
+		return out, nil
+	}
+	ctx := v.Request().Context()
+	rows, err := v.console.Ledger.Deliveries(ctx, f, p)
+	if err != nil {
+		return nil, err
+	}
+	out.Rows, out.Next = rows.Items, rows.Next
+	if !v.revealed {
+		out.Rows = each(out.Rows, maskDeliveryRow)
+	}
+	out.Masked, out.Static = !v.revealed, v.revealed
+	if out.Total, err = v.console.Ledger.Count(ctx, f, mostCounted); err != nil {
+		return nil, err
+	}
+	out.More = out.Total >= mostCounted
+	return out, nil
+}
+
+// deliveryFacets offers what deliveries can be filtered by, with the classes of what fails now.
+func (v *visit) deliveryFacets(l *page.List) error {
+	ctx := v.Request().Context()
+	stats, err := v.console.Ledger.Stats(ctx)
+	if err != nil {
+		return err
+	}
+	failures, err := v.console.Ledger.Failures(ctx, ledger.Filter{})
+	if err != nil {
+		return err
+	}
+	var classes []string
+	for _, f := range failures {
+		if f.Class != "" && !slices.Contains(classes, f.Class) {
+			classes = append(classes, f.Class)
+		}
+	}
+	targets, sources := v.names(stats)
+	l.Facets = []page.Facet{
+		v.facet("target", "Target", targets), v.facet("state", "State", stateNames), v.facet("class", "Class", classes), v.facet("from", "Source", sources),
+	}
+	return nil
+}
+
+func failuresPage(v *visit) (page.View, error) {
+	l, f, _ := v.list("Failures", "failures")
+	out := page.Failures{List: l}
+	if err := v.deliveryFacets(&out.List); err != nil {
+		return nil, err
+	}
+	if out.SearchE != "" {
+		return out, nil
+	}
+	var err error
+	out.Groups, err = v.console.Ledger.Failures(v.Request().Context(), f)
+	return out, err
+}
+
+func quarantinePage(v *visit) (page.View, error) {
+	l, _, p := v.list("Quarantine", "quarantine")
+	out := page.Quarantine{List: l}
+	ctx := v.Request().Context()
+	stats, err := v.console.Ledger.Stats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	_, sources := v.names(stats)
+	out.Facets = []page.Facet{v.facet("from", "Source", sources)}
+	rows, err := v.console.Ledger.Quarantined(ctx, v.values["from"], p)
+	if err != nil {
+		return nil, err
+	}
+	out.Rows, out.Next = rows.Items, rows.Next
+	return out, nil
+}
+
+func replaysPage(v *visit) (page.View, error) {
+	l, _, p := v.list("Replays", "replays")
+	out := page.Replays{List: l}
+	rows, err := v.console.Ledger.ReplayJobs(v.Request().Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	out.Next = rows.Next
+	out.Rows = each(rows.Items, func(j ledger.ReplayJob) page.Job {
+		job := page.Job{ReplayJob: j, Query: FormatQuery(j.Filter)}
+		if v.mask() {
+			job.Query = FormatQuery(maskFilter(j.Filter))
+		}
+		return job
+	})
+	return out, nil
+}
+
+// maskFilter hides what a filter says of a visitor.
+func maskFilter(f ledger.Filter) ledger.Filter {
+	f.Emails = each(f.Emails, maskEmail)
+	f.Text = each(f.Text, func(string) string { return masked })
+	return f
+}
+
+// newReplayPage asks before a replay: what it would take in, and what it would change.
+func newReplayPage(v *visit) (page.View, error) {
+	l, f, _ := v.list("Replay", "replays")
+	f.States = []ledger.State{ledger.Dead}
+	out := page.NewReplay{Frame: l.Frame, Query: FormatQuery(f), Filter: l.Filter}
+	out.Search, out.Static = "", true
+	if l.SearchE != "" {
+		return out, nil
+	}
+	ctx := v.Request().Context()
+	var err error
+	if out.Count, err = v.console.Ledger.Count(ctx, f, 0); err != nil {
+		return nil, err
+	}
+	if out.Groups, err = v.console.Ledger.Failures(ctx, f); err != nil {
+		return nil, err
+	}
+	newest, err := v.console.Ledger.Deliveries(ctx, f, ledger.Page{Limit: 1})
+	if err != nil {
+		return nil, err
+	}
+	if len(newest.Items) == 1 && v.console.Render != nil {
+		d := newest.Items[0]
+		sample := page.Delivery{DeliveryRow: maskDeliveryRow(d)}
+		if rendered, err := v.console.rendered(ctx, d.ID, d.Target, false); err != nil {
+			sample.Error = err.Error()
+		} else {
+			sample.Error, sample.Changes = rendered.Error, changedLines(rendered.Difference)
+		}
+		out.Sample = &sample
+	}
+	return out, nil
+}
+
+// aroundChange is how many equal lines are shown before and after a changed one.
+const aroundChange = 2
+
+// changedLines are the lines of a difference that changed, with some around them.
+func changedLines(difference []string) []page.Line {
+	keep := make([]bool, len(difference))
+	for i, line := range difference {
+		if line[0] != ' ' {
+			for j := max(0, i-aroundChange); j <= min(len(difference)-1, i+aroundChange); j++ {
+				keep[j] = true
+			}
+		}
+	}
+	var out []page.Line
+	for i, line := range difference {
+		if keep[i] {
+			out = append(out, page.Line{Sign: line[:1], Text: line[1:]})
+		} else if i > 0 && keep[i-1] {
+			out = append(out, page.Line{Sign: " ", Text: "…"})
+		}
+	}
+	return out
+}
+
+func auditPage(v *visit) (page.View, error) {
+	p, err := v.page()
+	if err != nil {
+		return nil, err
+	}
+	lines, err := v.console.Ledger.AuditLog(v.Request().Context(), p)
+	if err != nil {
+		return nil, err
+	}
+	return page.AuditLog{
+		List: page.List{Frame: v.frame("Audit log", "audit"), Filter: url.Values{}, First: p.After == "", Next: lines.Next},
+		Rows: lines.Items,
+	}, nil
+}
