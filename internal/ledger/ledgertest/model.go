@@ -45,6 +45,8 @@ type slip struct {
 	claims, tries               int
 	lapsed                      bool
 	lease                       *lent // the newest
+	tried, pinned               bool
+	class                       string
 }
 
 // lent is a claim that the model's workers made.
@@ -76,6 +78,7 @@ func runModel(t *testing.T, s Suite) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"accept": m.accept, "accept again": m.accept, "claim": m.claim, "claim again": m.claim, "settle": m.settle,
 			"settle again": m.settle, "replay": m.replay, "crash": m.crash, "retain": m.retain, "": m.check,
+			"cancel": m.cancel, "drop": m.drop, "route": m.route, "job": m.job,
 		})
 	})
 }
@@ -157,8 +160,8 @@ func (m *model) unplan(id, target string, c *talk) {
 	r.planned = false
 	if r.state == ledger.Pending || r.state == ledger.Dead {
 		m.units[unit{id, target, c.life, r.want}] = ledger.Superseded
-		r.state = ledger.Superseded
 	}
+	r.state, r.class, r.pinned = ledger.Superseded, "", false
 }
 
 // reach takes the newest revision to a target that is planned at i, or holds the conversation.
@@ -179,7 +182,7 @@ func (m *model) reach(id, target string, c *talk, i int, p ledger.Plan) (due boo
 		m.units[news] = ledger.Skipped
 		if r.state == ledger.Dead {
 			m.units[old] = ledger.Superseded
-			r.state, r.want = ledger.Skipped, c.revision
+			r.state, r.want, r.class, r.pinned = ledger.Skipped, c.revision, "", false
 		}
 		return false
 	}
@@ -192,6 +195,7 @@ func (m *model) reach(id, target string, c *talk, i int, p ledger.Plan) (due boo
 		r.claims = 0
 	}
 	r.state, r.want, r.tries = ledger.Pending, c.revision, 0
+	r.class, r.pinned, r.tried = "", false, false
 	return true
 }
 
@@ -226,17 +230,18 @@ func (m *model) claim(t *rapid.T) {
 			if !crashed[id] {
 				t.Fatalf("%s was claimed %d times and is not dead", id, r.claims)
 			}
-			r.state = ledger.Dead
+			r.state, r.class = ledger.Dead, "crash"
 			m.units[unit{id, target, c.life, r.want}] = ledger.Dead
 			continue
 		}
 		d, ok := claimed[id]
 		if !ok || d.Revision != r.want || d.Held != r.have || d.Attempt != r.tries+1 || d.Uncertain != (r.doubt > 0) || d.Lapsed != r.lapsed ||
+			(d.Pinned != "") != r.pinned ||
 			d.Resend != (r.doubt > 0 && r.doubt == r.want) || len(d.Conversation.Messages) != 1 || c.seen[d.Conversation.Messages[0].Text] != r.want {
 			t.Fatalf("claim of %s for %s: got %+v, want %+v", id, target, d, *r)
 		}
 		r.claims++
-		r.inFlight, r.due = r.want, length == 0
+		r.inFlight, r.due, r.tried = r.want, length == 0, true
 		r.lease = &lent{d: d, open: true}
 		m.lent = append(m.lent, r.lease)
 	}
@@ -249,7 +254,7 @@ func (m *model) settle(t *rapid.T) {
 	}
 	l := rapid.SampledFrom(m.lent).Draw(t, "claim")
 	outcomes := map[string][]func(*ledger.Settlement){
-		"delivered": {delivered}, "dead": {dead}, "dead in doubt": {uncertain, dead}, "again": {again}, "later": {later},
+		"delivered": {delivered}, "dead": {dead, failing("x")}, "dead in doubt": {uncertain, dead}, "again": {again, failing("y")}, "later": {later},
 		"uncertain": {uncertain}, "untried": {untried},
 	}
 	name := rapid.SampledFrom(slices.Sorted(maps.Keys(outcomes))).Draw(t, "outcome")
@@ -282,8 +287,12 @@ func (m *model) end(r *slip, d ledger.Delivery, s ledger.Settlement) {
 			r.tries++
 		}
 	}
+	if s.Attempt != nil {
+		r.class = s.Attempt.Class
+	}
 	if s.State == ledger.Delivered {
 		r.have, r.doubt, r.due = d.Revision, 0, true
+		r.class, r.pinned = "", false
 		m.units[tried] = ledger.Delivered
 		if tried == wanted {
 			r.state = ledger.Delivered
@@ -301,27 +310,149 @@ func (m *model) end(r *slip, d ledger.Delivery, s ledger.Settlement) {
 	case tried == wanted:
 		r.state = s.State
 	case !r.planned && r.have == 0 && r.doubt == 0:
-		r.state = ledger.Superseded
+		r.state, r.class, r.pinned = ledger.Superseded, "", false
 	}
 	m.units[wanted] = r.state
 }
 
 func (m *model) replay(t *rapid.T) {
 	m.t = t
-	id := rapid.SampledFrom(modelIDs).Draw(t, "id")
-	target := rapid.SampledFrom(modelTargets).Draw(t, "target")
-	err := m.desk.engine.Replay(t.Context(), id, target)
+	id, target, c, r := m.pick(t)
+	how := ledger.Replay{Pinned: rapid.Bool().Draw(t, "pinned")}
+	err := m.desk.operator().ReplayDelivery(t.Context(), id, target, how)
+	switch {
+	case r == nil || r.state == ledger.Dead && !c.bodies:
+		m.is(err, ledger.ErrNotFound)
+	case r.state != ledger.Dead:
+		m.is(err, ledger.ErrState)
+	default:
+		m.must(err)
+		m.replayed(id, target, how)
+	}
+}
+
+func (m *model) replayed(id, target string, how ledger.Replay) {
 	c := m.talks[id]
-	if c == nil || c.rows[target] == nil || c.rows[target].state != ledger.Dead || !c.bodies {
-		if !errors.Is(err, ledger.ErrNotFound) {
-			t.Fatalf("replay: %v, want ErrNotFound", err)
-		}
+	r := c.rows[target]
+	r.state, r.due, r.claims, r.tries, r.lapsed = ledger.Pending, true, 0, 0, false
+	r.pinned = how.Pinned && r.tried
+	m.units[unit{id, target, c.life, r.want}] = ledger.Pending
+}
+
+// pick draws a delivery, which need not be there.
+func (m *model) pick(t *rapid.T) (id, target string, c *talk, r *slip) {
+	id = rapid.SampledFrom(modelIDs).Draw(t, "id")
+	target = rapid.SampledFrom(modelTargets).Draw(t, "target")
+	if c = m.talks[id]; c != nil {
+		r = c.rows[target]
+	}
+	return id, target, c, r
+}
+
+func (m *model) is(err, want error) {
+	if !errors.Is(err, want) {
+		m.t.Fatalf("%v, want %v", err, want)
+	}
+}
+
+// seize takes a delivery from the worker whose lease has ended.
+func (r *slip) seize() {
+	if r.inFlight > 0 {
+		r.doubt, r.inFlight, r.lapsed = r.inFlight, 0, true
+	}
+	if r.lease != nil {
+		r.lease.open = false
+	}
+}
+
+func (m *model) cancel(t *rapid.T) {
+	m.t = t
+	id, target, c, r := m.pick(t)
+	err := m.desk.operator().Cancel(t.Context(), id, target, "enough")
+	switch {
+	case r == nil:
+		m.is(err, ledger.ErrNotFound)
+	case r.state != ledger.Pending || r.inFlight > 0 && !r.due:
+		m.is(err, ledger.ErrState)
+	default:
+		m.must(err)
+		r.seize()
+		r.state, r.class = ledger.Dead, "cancelled"
+		m.units[unit{id, target, c.life, r.want}] = ledger.Dead
+	}
+}
+
+func (m *model) drop(t *rapid.T) {
+	m.t = t
+	id, target, c, r := m.pick(t)
+	err := m.desk.operator().Drop(t.Context(), id, target, "spam")
+	switch {
+	case r == nil:
+		m.is(err, ledger.ErrNotFound)
+	case r.state != ledger.Dead && r.state != ledger.Pending || r.inFlight > 0 && !r.due:
+		m.is(err, ledger.ErrState)
+	default:
+		m.must(err)
+		r.seize()
+		r.state, r.class, r.pinned = ledger.Skipped, "", false
+		m.units[unit{id, target, c.life, r.want}] = ledger.Skipped
+	}
+}
+
+func (m *model) route(t *rapid.T) {
+	m.t = t
+	id, target, c, r := m.pick(t)
+	hold := rapid.SampledFrom([]time.Duration{0, time.Hour}).Draw(t, "hold")
+	plan := ledger.Plan{Deliveries: []ledger.PlannedDelivery{{Target: target, Hold: hold}}}
+	added, err := m.desk.operator().Route(t.Context(), id, plan)
+	if c == nil || !c.bodies {
+		m.is(err, ledger.ErrNotFound)
 		return
 	}
 	m.must(err)
-	r := c.rows[target]
-	r.state, r.due, r.claims, r.tries, r.lapsed = ledger.Pending, true, 0, 0, false
-	m.units[unit{id, target, c.life, r.want}] = ledger.Pending
+	if r != nil && r.state != ledger.Superseded {
+		if len(added) > 0 {
+			t.Fatalf("route: %v were added to a conversation that has them", added)
+		}
+		return
+	}
+	if !slices.Equal(added, []string{target}) {
+		t.Fatalf("route: %v were added, want %s", added, target)
+	}
+	if r == nil {
+		r = &slip{}
+		c.rows[target] = r
+	}
+	*r = slip{state: ledger.Pending, want: c.revision, planned: true, due: hold == 0, lapsed: r.lapsed, lease: r.lease}
+	m.units[unit{id, target, c.life, c.revision}] = ledger.Pending
+}
+
+// job replays all that is dead at a target.
+func (m *model) job(t *rapid.T) {
+	m.t = t
+	target := rapid.SampledFrom(modelTargets).Draw(t, "target")
+	how := ledger.Replay{Pinned: rapid.Bool().Draw(t, "pinned")}
+	j, err := m.desk.operator().CreateReplay(t.Context(), ledger.ReplayJob{Filter: ledger.Filter{Targets: []string{target}}, Replay: how})
+	m.must(err)
+	for j.State == ledger.JobRunning {
+		j, err = m.desk.operator().StepReplay(t.Context(), j.ID, rapid.IntRange(1, 3).Draw(t, "limit"))
+		m.must(err)
+	}
+	var done, skipped int64
+	for id, c := range m.talks {
+		r := c.rows[target]
+		switch {
+		case r == nil || r.state != ledger.Dead:
+		case !c.bodies:
+			skipped++
+		default:
+			done++
+			m.replayed(id, target, how)
+		}
+	}
+	if j.Done != done || j.Skipped != skipped || j.Total != done+skipped {
+		t.Fatalf("job %+v, want %d done and %d skipped", j, done, skipped)
+	}
 }
 
 // crash closes and opens: every lease is void, or at its end.
@@ -354,6 +485,11 @@ func (m *model) retain(t *rapid.T) {
 		}
 		if !c.bodies && days > 365 {
 			delete(m.talks, id)
+		}
+		for _, r := range c.rows {
+			if !c.bodies {
+				r.class = ""
+			}
 		}
 	}
 }
@@ -396,7 +532,28 @@ func (m *model) check(t *rapid.T) {
 			t.Fatalf("counters of %s: got %+v, want %+v and %d dead deliveries", target, got, want, deadRows)
 		}
 	}
+	m.checkRows(t)
 	if stats.Conversations != int64(len(m.talks)) {
 		t.Fatalf("%d conversations, want %s", stats.Conversations, fmt.Sprint(slices.Sorted(maps.Keys(m.talks))))
+	}
+}
+
+// checkRows compares the list of deliveries.
+func (m *model) checkRows(t *rapid.T) {
+	list, err := m.desk.operator().Deliveries(t.Context(), ledger.Filter{}, ledger.Page{})
+	m.must(err)
+	n := 0
+	for _, c := range m.talks {
+		n += len(c.rows)
+	}
+	if len(list.Items) != n {
+		t.Fatalf("%d deliveries are listed, want %d", len(list.Items), n)
+	}
+	for _, got := range list.Items {
+		r := m.talks[got.ID].rows[got.Target]
+		if got.State != r.state || got.Revision != r.want || got.Held != r.have || got.Attempts != r.tries || got.Class != r.class ||
+			(got.Pinned != "") != r.pinned || got.FailedAt.IsZero() != (r.class == "") || got.Leased != (r.inFlight > 0 && !r.due) {
+			t.Fatalf("delivery of %s to %s is listed as %+v, want %+v", got.ID, got.Target, got, *r)
+		}
 	}
 }
