@@ -89,7 +89,7 @@ func (c *claims) find(b *pgx.Batch) {
 }
 
 func (c *claims) lease(t *tx) error {
-	c.skew = skew(t.now)
+	c.skew = t.ledger.skew(t.now)
 	end := t.now.Add(c.asked.Lease)
 	var stored []*row.Delivery
 	var lines []line
@@ -100,6 +100,7 @@ func (c *claims) lease(t *tx) error {
 		}
 		g.delivery = d
 		g.delivery.LeaseEnd, g.delivery.DueAt = shift(d.LeaseEnd, -c.skew), shift(d.DueAt, -c.skew)
+		g.delivery.FirstAt = shift(d.FirstAt, -c.skew)
 		t.count(g.row.Target, changes...)
 		stored = append(stored, g.row)
 		if crashed {
@@ -165,9 +166,15 @@ func (l *Ledger) unpack(g *leased) (err error) {
 	return err
 }
 
-// skew is how far the database's clock is ahead of this machine's, to the second: what workers are told is of their
-// machine's clock, and clocks that agree well enough are left alone.
-func skew(now time.Time) time.Duration { return time.Until(now).Round(time.Second) }
+// skew is how far the database's clock is ahead of this machine's, to the second: what workers are told, and what they
+// say, is of their machine's clock, and clocks that agree well enough are left alone.
+func (l *Ledger) skew(now time.Time) time.Duration {
+	d := now.Sub(l.options.clock()).Round(time.Second)
+	if d.Abs() < 2*time.Second { // a transaction may have taken that long
+		return 0
+	}
+	return d
+}
 
 // shift moves a time that is not zero.
 func shift(t time.Time, d time.Duration) time.Time {

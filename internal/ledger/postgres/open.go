@@ -43,7 +43,8 @@ type Options struct {
 	// Connections is how many connections are used at most, besides one that listens; 0: 10. It is 4 at least.
 	Connections int
 
-	copies bool // it is opened to be filled by a copy
+	copies bool             // it is opened to be filled by a copy
+	clock  func() time.Time // nil: time.Now
 }
 
 const (
@@ -100,6 +101,9 @@ type Ledger struct {
 func Open(ctx context.Context, url string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.clock == nil {
+		o.clock = time.Now
 	}
 	if o.BatchLimit <= 0 {
 		o.BatchLimit = defaultBatch

@@ -100,6 +100,7 @@ const sizeQuery = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigin
 // Stats returns the gauges, of the database and so of all replicas. It reads counters and the ends of indexes, so its
 // cost grows with the number of targets and not with what the ledger holds.
 func (l *Ledger) Stats(ctx context.Context) (s ledger.Stats, err error) {
+	var now int64
 	err = l.once(ctx, patience, func() error {
 		ctx, cancel := brief(ctx)
 		defer cancel()
@@ -128,9 +129,18 @@ func (l *Ledger) Stats(ctx context.Context) (s ledger.Stats, err error) {
 			return err
 		}, `SELECT name, max(last_hook) FROM source GROUP BY name`)
 		each(&b, func(rows pgx.Rows) error { return rows.Scan(&s.Bytes) }, sizeQuery)
+		each(&b, func(rows pgx.Rows) error { return rows.Scan(&now) }, `SELECT `+nowMicros)
 		b.Queue(`COMMIT`)
 		return l.pool.SendBatch(ctx, &b).Close()
 	})
+	ahead := l.skew(row.FromMicros(now))
+	for name, target := range s.Targets {
+		target.OldestPending, target.Overdue = shift(target.OldestPending, -ahead), shift(target.Overdue, -ahead)
+		s.Targets[name] = target
+	}
+	for name, at := range s.LastHook {
+		s.LastHook[name] = shift(at, -ahead)
+	}
 	return s, err
 }
 

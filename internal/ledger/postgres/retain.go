@@ -38,7 +38,8 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	}
 	defer conn.Release()
 	var mine bool
-	if err := conn.QueryRow(locking, `SELECT pg_try_advisory_lock($1)`, l.key("retain", "")).Scan(&mine); err != nil || !mine {
+	var today int64
+	if err := conn.QueryRow(locking, `SELECT pg_try_advisory_lock($1), `+nowMicros, l.key("retain", "")).Scan(&mine, &today); err != nil || !mine {
 		return explain(err)
 	}
 	defer func() {
@@ -48,7 +49,7 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 			_ = conn.Conn().Close(unlocking) // the lock goes with the connection
 		}
 	}()
-	return l.retain(ctx, now)
+	return l.retain(ctx, shift(now, l.skew(row.FromMicros(today))))
 }
 
 func (l *Ledger) retain(ctx context.Context, now time.Time) error {

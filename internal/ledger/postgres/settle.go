@@ -113,7 +113,8 @@ func (t *tx) settle(w *waiting[settling], found talks, renames []ledger.Rename) 
 		case !r.Leased(s):
 			return line{}, ledger.ErrFenced
 		}
-		s.DueAt = shift(s.DueAt, skew(t.now))
+		ahead := t.ledger.skew(t.now)
+		s.DueAt, s.FirstAt = shift(s.DueAt, ahead), shift(s.FirstAt, ahead)
 		t.count(r.Target, r.Settle(s, row.Micros(t.now))...)
 		k.touched = true
 		if r.State == ledger.Pending {
@@ -122,6 +123,7 @@ func (t *tx) settle(w *waiting[settling], found talks, renames []ledger.Rename) 
 		w.op.answer.State = r.State
 		if s.Attempt != nil {
 			l = line{k.day, r, r.Fence, s.Revision, *s.Attempt}
+			l.attempt.At = shift(l.attempt.At, ahead)
 		}
 		return l, nil
 	}

@@ -43,23 +43,31 @@ func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
 // TargetState returns the state of a target; the zero value if none was saved.
 func (l *Ledger) TargetState(ctx context.Context, name string) (ledger.TargetState, error) {
 	var s ledger.TargetState
-	var since, until, paused int64
-	err := l.read(ctx, `SELECT account, since, until, reason, by_operator, probes, paused FROM target WHERE name = $1`, []any{clean(name)},
-		&s.Account, &since, &until, &s.Pause.Reason, &s.Pause.ByOperator, &s.Pause.Probes, &paused)
+	var since, until, paused, now int64
+	err := l.read(ctx, `SELECT account, since, until, reason, by_operator, probes, paused, `+nowMicros+` FROM target WHERE name = $1`, []any{clean(name)},
+		&s.Account, &since, &until, &s.Pause.Reason, &s.Pause.ByOperator, &s.Pause.Probes, &paused, &now)
 	if errors.Is(err, ledger.ErrNotFound) {
 		return ledger.TargetState{}, nil
 	}
-	s.Pause.Since, s.Pause.Until, s.Paused = row.FromMicros(since), row.FromMicros(until), time.Duration(paused)*time.Microsecond
+	ahead := l.skew(row.FromMicros(now))
+	s.Pause.Since, s.Pause.Until = shift(row.FromMicros(since), -ahead), shift(row.FromMicros(until), -ahead)
+	s.Paused = time.Duration(paused) * time.Microsecond
 	return s, err
 }
 
 // SaveTargetState keeps the state of a target in place of the one before, for all replicas.
 func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.TargetState) error {
-	return l.exec(ctx, patience, `INSERT INTO target (name, account, since, until, reason, by_operator, probes, paused)
+	return l.once(ctx, patience, func() error {
+		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
+			ahead := l.skew(t.now)
+			t.write(`INSERT INTO target (name, account, since, until, reason, by_operator, probes, paused)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO UPDATE SET account = excluded.account, since = excluded.since,
 		until = excluded.until, reason = excluded.reason, by_operator = excluded.by_operator, probes = excluded.probes, paused = excluded.paused`,
-		clean(name), s.Account, row.Micros(s.Pause.Since), row.Micros(s.Pause.Until), clean(s.Pause.Reason), s.Pause.ByOperator, s.Pause.Probes,
-		s.Paused.Microseconds())
+				clean(name), s.Account, row.Micros(shift(s.Pause.Since, ahead)), row.Micros(shift(s.Pause.Until, ahead)), clean(s.Pause.Reason),
+				s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
+			return nil
+		})
+	})
 }
 
 // Take takes up to n attempts out of what a target's rate allows now, for all replicas together, and says how long to

@@ -135,7 +135,7 @@ func (t *tx) add(name string, n int64) { t.totals[name] += n }
 
 // heard notes that source has sent something.
 func (t *tx) heard(source string, at time.Time) {
-	if at.IsZero() {
+	if at = shift(at, t.ledger.skew(t.now)); at.IsZero() {
 		at = t.now
 	}
 	if source = clean(source); at.After(t.hooks[source]) {
