@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -30,6 +31,8 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/config"
+	"github.com/afterchat/afterchat/config/password"
+	"github.com/afterchat/afterchat/config/secret"
 	"github.com/afterchat/afterchat/connectors/builtin"
 	"github.com/afterchat/afterchat/internal/gateway"
 )
@@ -102,6 +105,7 @@ type parrot struct {
 
 	mu     sync.Mutex
 	status map[string]int // requests so far by the first part of the path
+	read   strings.Builder
 }
 
 // statuses are its answers, one after the other.
@@ -123,6 +127,7 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	n := p.status[r.Host]
 	p.status[r.Host]++
+	_, _ = fmt.Fprintf(&p.read, "%s\n", body)
 	p.mu.Unlock()
 	if strings.HasPrefix(r.URL.Path, "/oauth/tokens") && n%3 != 0 {
 		w.Header().Set("Content-Type", "application/json")
@@ -136,6 +141,13 @@ func (p *parrot) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(statuses[n%len(statuses)])
 	_, _ = fmt.Fprintf(w, `{"error": %q, "message": %q, "description": %q, "details": {"base": [{"description": %q}]}, "errors": [{"message": %q}]}`,
 		said, said, said, said, said)
+}
+
+// bodies returns what was in all requests.
+func (p *parrot) bodies() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.read.String()
 }
 
 func (p *parrot) requests() int {
@@ -155,6 +167,7 @@ type cage struct {
 	folder  string
 	env     []string
 	literal string // the configuration with every secret written out
+	admin   string // token of the API
 	targets []string
 	parrots map[string]*parrot
 	mu      sync.Mutex
@@ -166,73 +179,79 @@ type cage struct {
 func newCage(t *testing.T) *cage {
 	t.Helper()
 	c := &cage{t: t, all: canaries{}, folder: t.TempDir(), parrots: map[string]*parrot{}, said: map[string]string{}}
+	c.admin = c.all.plain("token of the API")
 	access := c.all.plain("access token that Zendesk gives")
 	for _, name := range []string{"hook", "basic", "signed", "standard", "desk", "legacy", "crm"} {
 		c.targets = append(c.targets, name)
 		c.parrots[name] = newParrot(t, access)
 	}
 	values := map[string]string{}
-	secret := func(name, value string) string {
+	put := func(name, value string) string {
 		values[name] = value
 		return "@@" + name + "@@"
 	}
 	text := `version: 1
 server: {listen: 127.0.0.1:0}
-admin: {listen: 127.0.0.1:0, pprof: true}
+admin:
+  listen: 127.0.0.1:0
+  pprof: true
+  password: ` + put("CONSOLE", c.hash()) + `
+  tokens:
+    - {name: canary test, role: admin, token: ` + put("ADMIN", c.admin) + `}
 log: {level: debug}
 ledger: {url: sqlite:ledger.db}
 sources:
   shop:
     type: smartsupp
     secret:
-      - ` + secret("SHOP", c.all.plain("secret of a source")) + `
-      - ` + secret("SHOP_OLD", c.all.plain("second secret of a source")) + `
+      - ` + put("SHOP", c.all.plain("secret of a source")) + `
+      - ` + put("SHOP_OLD", c.all.plain("second secret of a source")) + `
   open:
     type: proprofs
     time_zone: Europe/Prague
-    secret: ` + secret("OPEN", c.all.plain("secret beside basic")) + `
-    basic: {user: desk, password: ` + secret("BASIC", c.all.odd("basic password of a source")) + `}
+    secret: ` + put("OPEN", c.all.plain("secret beside basic")) + `
+    basic: {user: desk, password: ` + put("BASIC", c.all.odd("basic password of a source")) + `}
   signed:
     type: smartsupp
-    hmac: {header: X-Signature, secret: ` + secret("HMAC", c.all.odd("hmac secret of a source")) + `}
+    hmac: {header: X-Signature, secret: ` + put("HMAC", c.all.odd("hmac secret of a source")) + `}
 targets:
   hook:
     type: http
-    url: ` + secret("HOOK", c.parrots["hook"].URL+"/services/"+c.all.plain("path of a webhook")+"?key="+c.all.plain("query of a webhook")) + `
-    headers: {X-Api-Key: ` + secret("HEADER", c.all.odd("header")) + `}
-    auth: {bearer: ` + secret("BEARER", c.all.odd("bearer token")) + `}
+    url: ` + put("HOOK", c.parrots["hook"].URL+"/services/"+c.all.plain("path of a webhook")+"?key="+c.all.plain("query of a webhook")) + `
+    headers: {X-Api-Key: ` + put("HEADER", c.all.odd("header")) + `}
+    auth: {bearer: ` + put("BEARER", c.all.odd("bearer token")) + `}
     check: {path: /health}
   basic:
     type: http
     url: ` + c.parrots["basic"].URL + `/api
     once: lookup
     receipt: {id: /id}
-    auth: {basic: {user: afterchat, password: ` + secret("PASSWORD", c.all.odd("basic password of a target")) + `}}
+    auth: {basic: {user: afterchat, password: ` + put("PASSWORD", c.all.odd("basic password of a target")) + `}}
     check: {}
   signed:
     type: http
     url: ` + c.parrots["signed"].URL + `
-    auth: {hmac: {secret: ` + secret("SIGN", c.all.odd("hmac secret of a target")) + `, header: X-Signature}}
+    auth: {hmac: {secret: ` + put("SIGN", c.all.odd("hmac secret of a target")) + `, header: X-Signature}}
   standard:
     type: http
     url: ` + c.parrots["standard"].URL + `
     auth:
       hmac:
-        secret: ` + secret("WHSEC", "whsec_"+base64.StdEncoding.EncodeToString([]byte(c.all.plain("standard webhooks")))) + `
+        secret: ` + put("WHSEC", "whsec_"+base64.StdEncoding.EncodeToString([]byte(c.all.plain("standard webhooks")))) + `
   desk:
     type: zendesk
     url: ` + c.parrots["desk"].URL + `
-    oauth: {client_id: afterchat, client_secret: ` + secret("OAUTH", c.all.odd("oauth secret")) + `}
+    oauth: {client_id: afterchat, client_secret: ` + put("OAUTH", c.all.odd("oauth secret")) + `}
     mode: import
   legacy:
     type: zendesk
     url: ` + c.parrots["legacy"].URL + `
     email: bot@acme.example
-    token: ` + secret("LEGACY", c.all.plain("legacy token")) + `
+    token: ` + put("LEGACY", c.all.plain("legacy token")) + `
   crm:
     type: hubspot
     url: ` + c.parrots["crm"].URL + `
-    token: ` + secret("CRM", c.all.plain("hubspot token")) + `
+    token: ` + put("CRM", c.all.plain("hubspot token")) + `
     ticket: {pipeline: 0, stage: 1}
 lookups:
   group: {acme: 1}
@@ -277,6 +296,13 @@ tests:
 	}
 	c.write("hook.json", string(sample))
 	return c
+}
+
+// hash returns the hash of a password, which is a secret itself.
+func (c *cage) hash() string {
+	hash := password.Hash(c.all.odd("password of the console"))
+	c.all[hash[len(hash)-24:]] = "hash of the password of the console"
+	return hash
 }
 
 func (c *cage) write(name, text string) {
@@ -386,6 +412,9 @@ func TestNoGatewayShowsASecret(t *testing.T) {
 	var log bytes.Buffer
 	var turn sync.Mutex
 	serve := c.command(t.Context(), "serve")
+	collector := newParrot(t, "")
+	serve.Env = append(serve.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collector.URL+"/"+c.all.plain("path of a collector"),
+		"OTEL_EXPORTER_OTLP_HEADERS=api-key="+url.QueryEscape(c.all.odd("header of a collector")))
 	serve.Stdout, serve.Stderr = &lockedWriter{mu: &turn, to: &log}, &lockedWriter{mu: &turn, to: &log}
 	if err := serve.Start(); err != nil {
 		t.Fatal(err)
@@ -433,6 +462,7 @@ func TestNoGatewayShowsASecret(t *testing.T) {
 	}
 	c.write("afterchat.yaml", strings.NewReplacer("secret:", "secrt:", "token:", "tokn:", "url:", "ulr:", "bearer:", "baerer:", "password:", "pasword:").Replace(c.literal))
 	c.ask(http.MethodPost, admin+"/-/reload", "")
+	c.ask(http.MethodPost, admin+"/login", "password="+url.QueryEscape(c.all.odd("password of the console")))
 	c.pages(admin)
 	c.write("afterchat.yaml", c.literal[:strings.Index(c.literal, "    headers:")]+"    headers: {X-Api-Key: '"+c.all.odd("header of a broken file")+"\n")
 	c.ask(http.MethodPost, admin+"/-/reload", "")
@@ -444,6 +474,10 @@ func TestNoGatewayShowsASecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = serve.Wait()
+	c.heard("what was traced", collector.bodies())
+	if !strings.Contains(c.said["what was traced"], "resourceSpans") {
+		t.Errorf("nothing was traced: %s", c.said["what was traced"])
+	}
 	c.run("ledger", "backup", "backup.db")
 	c.heard("the log", logged())
 	files, err := filepath.Glob(filepath.Join(c.folder, "*.db*"))
@@ -475,6 +509,7 @@ func (c *cage) ask(method, address, body string) string {
 	if err != nil {
 		c.t.Fatal(err)
 	}
+	request.Header.Set("Authorization", "Bearer "+c.admin)
 	client := http.Client{Timeout: 20 * time.Second}
 	answer, err := client.Do(request)
 	if err != nil {
@@ -509,6 +544,72 @@ func (c *cage) pages(admin string) {
 		seen[path] = true
 		for _, m := range links.FindAllStringSubmatch(c.ask(http.MethodGet, admin+path, ""), -1) {
 			left = append(left, strings.ReplaceAll(m[1], "&amp;", "&"))
+		}
+	}
+}
+
+// TestEveryPlaceHasACanary: each setting that is a secret is set in the cage, so that a new one is looked for, too.
+func TestEveryPlaceHasACanary(t *testing.T) {
+	t.Parallel()
+	c := newCage(t)
+	known := config.Known{Targets: builtin.Types(), Sources: gateway.SourceTypes()}
+	cfg, err := config.Parse(filepath.Join(c.folder, "literal.yaml"), []byte(c.literal), known, config.Environment{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	given := map[string]bool{}
+	secretsIn(reflect.ValueOf(cfg.Admin), given, false)
+	secretsIn(reflect.ValueOf(cfg.Sources), given, false)
+	there := map[string]bool{}
+	secretsIn(reflect.ValueOf(config.Config{}.Admin), there, true)
+	secretsIn(reflect.ValueOf(config.Source{}), there, true)
+	for _, target := range cfg.Targets {
+		secretsIn(reflect.ValueOf(target.Settings), given, false)
+	}
+	for _, typ := range builtin.Types() {
+		secretsIn(reflect.ValueOf(typ.Settings()), there, true)
+	}
+	if len(there) < 12 {
+		t.Errorf("only %d places", len(there))
+	}
+	for place := range there {
+		if !given[place] {
+			t.Errorf("%s has no canary", place)
+		}
+	}
+}
+
+// secretsIn notes the fields that are secrets: those that are set, or all that there are.
+func secretsIn(v reflect.Value, into map[string]bool, all bool) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() && all {
+			v = reflect.New(v.Type().Elem())
+		}
+		if !v.IsNil() {
+			secretsIn(v.Elem(), into, all)
+		}
+	case reflect.Slice:
+		if all {
+			secretsIn(reflect.New(v.Type().Elem()).Elem(), into, all)
+		}
+		for i := range v.Len() {
+			secretsIn(v.Index(i), into, all)
+		}
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f, place := v.Field(i), v.Type().String()+"."+v.Type().Field(i).Name
+			s, isSecret := reflect.TypeAssert[secret.String](f)
+			list, isList := reflect.TypeAssert[[]secret.String](f)
+			table, isTable := reflect.TypeAssert[map[string]secret.String](f)
+			switch {
+			case isSecret || isList || isTable:
+				if all || !s.IsZero() || len(list) > 0 || len(table) > 0 {
+					into[place] = true
+				}
+			case v.Type().Field(i).IsExported():
+				secretsIn(f, into, all)
+			}
 		}
 	}
 }

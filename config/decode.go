@@ -105,8 +105,8 @@ func (d *decoder) structs(n *node, at span, name string, also []string, into ...
 			continue
 		}
 		if !slices.Contains(also, e.key.text) {
-			if d.private {
-				d.masks.hideAll(d.file, e.value)
+			if d.private || slices.ContainsFunc(into, func(v reflect.Value) bool { return holdsSecret(v.Type()) }) {
+				d.masks.hideAll(d.file, e.value) // it may be a secret whose key is misspelt
 			}
 			d.unknown(e.key, "key", known)
 		}
@@ -170,6 +170,16 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	textType     = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
+
+// holdsSecret tells whether one of the keys of a struct is a secret, or a list or mapping of them.
+func holdsSecret(t reflect.Type) bool {
+	return slices.ContainsFunc(fieldsOf(t), func(f field) bool {
+		for k := f.typ.Kind(); k == reflect.Slice || k == reflect.Map || k == reflect.Pointer; k = f.typ.Kind() {
+			f.typ = f.typ.Elem()
+		}
+		return f.typ == secretType
+	})
+}
 
 // isText tells whether values of a type are written as one scalar that the type reads itself.
 func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textType) }
