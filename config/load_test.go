@@ -320,6 +320,25 @@ func TestWriteMaskedLoadsAgainAndShowsNoSecret(t *testing.T) {
 		if diff := cmp.Diff(c.Server, again.Server, cmpopts.EquateEmpty()); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+		readRoutesBack(t, name, c)
+	}
+}
+
+// readRoutesBack: what the playground is given to edit is what is in force.
+func readRoutesBack(t *testing.T, name string, c *config.Config) {
+	t.Helper()
+	routes, err := c.RoutesText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if routes == "" {
+		return
+	}
+	again, err := c.WithRoutes([]byte(routes))
+	if err != nil {
+		t.Errorf("%s: %v\n%s", name, err, routes)
+	} else if c.Alerts.To == nil && again.Pipeline.Hash() != c.Pipeline.Hash() {
+		t.Errorf("%s: other routes than in the file:\n%s", name, routes)
 	}
 }
 

@@ -3,6 +3,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"io"
@@ -70,8 +71,31 @@ func (c *Config) putDefinition(root *yaml.Node) {
 		}
 		put(root, "redact", redact)
 	}
+	if routes := c.routesNode(); routes != nil {
+		put(root, "routes", routes)
+	}
+	c.putAlerts(root)
+}
+
+// RoutesText returns the routes as a YAML list that WithRoutes reads, "" if there are none.
+func (c *Config) RoutesText() (string, error) {
+	routes := c.routesNode()
+	if routes == nil {
+		return "", nil
+	}
+	var out bytes.Buffer
+	e := yaml.NewEncoder(&out)
+	e.SetIndent(2)
+	if err := e.Encode(routes); err != nil {
+		return "", err
+	}
+	return out.String(), e.Close()
+}
+
+// routesNode writes the routes, but for that of alerts; nil if there are none.
+func (c *Config) routesNode() *yaml.Node {
 	if len(c.Definition.Routes) == 0 {
-		return
+		return nil
 	}
 	routes := &yaml.Node{Kind: yaml.SequenceNode}
 	for _, r := range c.Definition.Routes {
@@ -82,8 +106,7 @@ func (c *Config) putDefinition(root *yaml.Node) {
 		put(n, "to", toNode(r.To))
 		routes.Content = append(routes.Content, n)
 	}
-	put(root, "routes", routes)
-	c.putAlerts(root)
+	return routes
 }
 
 // toNode writes the targets of a route with what it maps for each.

@@ -65,7 +65,7 @@ type Gateway struct {
 	// Decide says what today's routes make of a conversation, and why.
 	Decide func(c *chat.Conversation) pipeline.Explanation
 	// RoutesText is the YAML of the routes in force, as they are written in the file; "" if there are none.
-	RoutesText func() string
+	RoutesText func() (string, error)
 	// Try runs the tests of the configuration in force.
 	Try func(ctx context.Context) []Trial
 	// Explain says what a hook would become. Nothing is sent.

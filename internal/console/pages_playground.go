@@ -37,7 +37,10 @@ func playgroundPage(v *visit) (page.View, error) {
 		out.Source, out.Payload, out.ContentType = u.Source, string(u.Raw), u.ContentType
 	}
 	if out.RoutesYAML == "" && v.console.RoutesText != nil {
-		out.RoutesYAML = v.console.RoutesText()
+		var err error
+		if out.RoutesYAML, err = v.console.RoutesText(); err != nil {
+			return nil, err
+		}
 	}
 	if strings.TrimSpace(out.Payload) == "" {
 		return out, nil

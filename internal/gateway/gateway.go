@@ -126,6 +126,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work.Go(func() { g.retain(engineContext) })
 	work.Go(func() { g.runReplays(engineContext) })
 	work.Go(func() { g.record(engineContext) })
+	work.Go(func() { g.tellAlerts(engineContext) })
 	g.reload.open(seen)
 	work.Go(func() { g.watch(engineContext) })
 

@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics", "internal/trace"},
 	"internal/console":               {"internal/chat", "internal/ledger", "internal/console/page", "internal/pipeline", "connectors", "internal/metrics"},
 	"internal/console/page":          {"internal/chat", "internal/ledger"},
+	"internal/alert":                 {},
 	"internal/metrics":               {"internal/chat"},
 	"internal/trace":                 {},
 	"internal/demo":                  {},
