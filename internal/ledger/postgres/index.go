@@ -51,8 +51,7 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, indexPatience)
 	defer cancel()
 	for {
-		var behind bool
-		err := l.pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM conversation WHERE bodies AND indexed < revision)`).Scan(&behind)
+		behind, err := isBehind(ctx, l.pool)
 		if err == nil && behind {
 			var n int
 			n, err = l.indexSome(ctx, true)
@@ -67,13 +66,21 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 	}
 }
 
+// isBehind tells whether something is not indexed. The order has the planner take the index, which it thinks is large.
+func isBehind(ctx context.Context, from rower) (behind bool, err error) {
+	err = from.QueryRow(ctx, `SELECT EXISTS (SELECT FROM (SELECT number FROM conversation WHERE indexed < revision ORDER BY number DESC LIMIT 1) x)`).
+		Scan(&behind)
+	return behind, err
+}
+
 // unindexed is a conversation whose turn has come.
 type unindexed struct {
 	number   int64
 	id       string
 	revision int
+	bodies   bool
 	packed   []byte // nil: it is missing
-	received int64  // its first hook
+	first    int64  // when its first hook came
 	routes   map[string]bool
 	routed   bool
 }
@@ -112,14 +119,13 @@ func (t *tx) readUnindexed() (found []*unindexed, err error) {
 	var numbers []int64
 	each(&b, func(rows pgx.Rows) error {
 		u := &unindexed{routes: map[string]bool{}}
-		err := rows.Scan(&u.number, &u.id, &u.revision, &u.packed, &u.received)
+		err := rows.Scan(&u.number, &u.id, &u.revision, &u.bodies, &u.packed, &u.first)
 		found, numbers = append(found, u), append(numbers, u.number)
 		return err
-	}, `WITH next AS MATERIALIZED (SELECT number, id, day, revision FROM conversation WHERE bodies AND indexed < revision
+	}, `WITH next AS MATERIALIZED (SELECT number, id, day, revision, bodies, first_at, seen_at FROM conversation WHERE indexed < revision
 			ORDER BY number DESC LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
-		SELECT n.number, n.id, n.revision, b.decoded, coalesce((SELECT min(f.received_at) FROM body f
-			WHERE f.day = n.day AND f.conversation = n.number AND f.received_at > 0), 0)
-		FROM next n LEFT JOIN body b ON b.day = n.day AND b.conversation = n.number AND b.revision = n.revision`, indexBatch)
+		SELECT n.number, n.id, n.revision, n.bodies, b.decoded, `+firstAt("n")+`
+		FROM next n LEFT JOIN body b ON n.bodies AND b.day = n.day AND b.conversation = n.number AND b.revision = n.revision`, indexBatch)
 	if err := t.send(&b); err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -144,38 +150,38 @@ func (t *tx) readUnindexed() (found []*unindexed, err error) {
 	return found, t.send(&b)
 }
 
+// firstAt is when the first hook of a conversation came. Of what programs of version 1 stored that is when the oldest body
+// came, or if all are gone the newest hook.
+func firstAt(table string) string {
+	return strings.ReplaceAll(`CASE WHEN c.first_at > 0 THEN c.first_at ELSE coalesce((SELECT min(f.received_at) FROM body f
+		WHERE c.bodies AND f.day = c.day AND f.conversation = c.number AND f.received_at > 0), c.seen_at) END`, "c.", table+".")
+}
+
+// hour is that of a time in microseconds, since 1970.
+func hour(micros int64) int32 { return int32(micros / time.Hour.Microseconds()) }
+
 // storeSummaries queues the summaries of conversations.
 func (t *tx) storeSummaries(all []*unindexed) error {
 	var c struct {
-		numbers, received                                                         []int64
-		revisions, messages                                                       []int32
-		unrouted                                                                  []bool
+		numbers                                                                   []int64
+		messages                                                                  []int32
 		ratings                                                                   []*float64
-		routes, sources, brands, outcomes, externals, visitors, emails, opens, wd []string
+		sources, brands, outcomes, externals, visitors, emails, openings, vectors []string
 	}
 	for _, u := range all {
-		var s row.Summary
-		if conversation, err := t.ledger.summarize(u); err != nil {
-			t.ledger.options.Logger.Warn("a conversation cannot be searched", "conversation", u.id, "error", err)
-		} else {
-			s = conversation
+		if !u.bodies {
+			continue
 		}
-		routes, err := row.PackRoutes(slices.Sorted(maps.Keys(u.routes)))
+		s, err := t.ledger.summarize(u)
 		if err != nil {
-			return err
+			t.ledger.options.Logger.Warn("a conversation cannot be searched", "conversation", u.id, "error", err)
 		}
-		c.numbers, c.received = append(c.numbers, u.number), append(c.received, u.received)
-		c.revisions, c.messages = append(c.revisions, int32(u.revision)), append(c.messages, int32(s.Messages))
-		c.unrouted, c.ratings = append(c.unrouted, !u.routed), append(c.ratings, s.Rating)
-		c.routes, c.sources, c.brands = append(c.routes, routes), append(c.sources, clean(s.Source)), append(c.brands, clean(s.Brand))
+		c.numbers, c.messages, c.ratings = append(c.numbers, u.number), append(c.messages, int32(s.Messages)), append(c.ratings, s.Rating)
+		c.sources, c.brands = append(c.sources, clean(s.Source)), append(c.brands, clean(s.Brand))
 		c.outcomes, c.externals = append(c.outcomes, clean(s.Outcome)), append(c.externals, clip(s.ExternalID))
 		c.visitors, c.emails = append(c.visitors, clean(s.Visitor)), append(c.emails, clip(s.Email))
-		c.opens, c.wd = append(c.opens, clean(s.Opening)), append(c.wd, vector(strings.Fields(s.SearchText())))
+		c.openings, c.vectors = append(c.openings, clean(s.Opening)), append(c.vectors, vector(strings.Fields(s.SearchText())))
 	}
-	t.write(`UPDATE conversation c SET indexed = u.revision, unrouted = u.unrouted,
-		routes = ARRAY(SELECT jsonb_array_elements_text(u.routes::jsonb)), first_at = CASE WHEN c.first_at > 0 THEN c.first_at ELSE u.received END
-		FROM unnest($1::bigint[], $2::int[], $3::boolean[], $4::text[], $5::bigint[]) AS u (number, revision, unrouted, routes, received)
-		WHERE c.number = u.number`, c.numbers, c.revisions, c.unrouted, c.routes, c.received)
 	t.write(`INSERT INTO summary (conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words)
 		SELECT conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words::tsvector
 		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::int[], $10::text[],
@@ -183,7 +189,31 @@ func (t *tx) storeSummaries(all []*unindexed) error {
 		ON CONFLICT (conversation) DO UPDATE SET source = excluded.source, brand = excluded.brand, outcome = excluded.outcome,
 		external_id = excluded.external_id, visitor = excluded.visitor, email = excluded.email, rating = excluded.rating,
 		messages = excluded.messages, opening = excluded.opening, words = excluded.words`,
-		c.numbers, c.sources, c.brands, c.outcomes, c.externals, c.visitors, c.emails, c.ratings, c.messages, c.opens, c.wd)
+		c.numbers, c.sources, c.brands, c.outcomes, c.externals, c.visitors, c.emails, c.ratings, c.messages, c.openings, c.vectors)
+	return t.storeIndexed(all)
+}
+
+// storeIndexed queues what the conversations themselves tell after they were indexed.
+func (t *tx) storeIndexed(all []*unindexed) error {
+	var numbers, first []int64
+	var revisions, hours []int32
+	var unrouted []bool
+	var lists []string
+	for _, u := range all {
+		routes, err := row.PackRoutes(slices.Sorted(maps.Keys(u.routes)))
+		if err != nil {
+			return err
+		}
+		numbers, first, hours = append(numbers, u.number), append(first, u.first), append(hours, hour(u.first))
+		revisions, unrouted, lists = append(revisions, int32(u.revision)), append(unrouted, !u.routed), append(lists, routes)
+	}
+	t.write(`UPDATE conversation c SET indexed = u.revision, unrouted = u.unrouted, first_at = u.first,
+		routes = ARRAY(SELECT jsonb_array_elements_text(u.routes::jsonb))
+		FROM unnest($1::bigint[], $2::int[], $3::boolean[], $4::text[], $5::bigint[]) AS u (number, revision, unrouted, routes, first)
+		WHERE c.number = u.number`, numbers, revisions, unrouted, lists, first)
+	t.write(`INSERT INTO arrival AS a (hour, low, high) SELECT hour, min(number), max(number) FROM unnest($1::int[], $2::bigint[]) AS u (hour, number)
+		GROUP BY hour ON CONFLICT (hour) DO UPDATE SET low = least(a.low, excluded.low), high = greatest(a.high, excluded.high)
+		WHERE a.low > excluded.low OR a.high < excluded.high`, hours, numbers)
 	return nil
 }
 

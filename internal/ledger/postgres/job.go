@@ -65,7 +65,8 @@ func (l *Ledger) CreateReplay(ctx context.Context, asked ledger.ReplayJob) (ledg
 	j.By, j.State, j.Done, j.Skipped = clean(asked.By), ledger.JobRunning, 0, 0
 	err = l.once(ctx, patience, func() error {
 		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
-			q := newQuery(j.dead(), l.names.Load())
+			q := newQuery(j.dead(), nil, l.names.Load())
+			b.Queue(`SET LOCAL plan_cache_mode = force_custom_plan`)
 			each(b, func(rows pgx.Rows) error { return rows.Scan(&j.Total) },
 				`SELECT count(*) FROM delivery d`+q.joins()+` WHERE `+and(q.matching()...), q.args...)
 		}, func(t *tx) error {
@@ -117,6 +118,7 @@ func (l *Ledger) StepReplay(ctx context.Context, id string, limit int) (ledger.R
 	err = l.once(ctx, patience, func() error {
 		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
 			j = job{}
+			b.Queue(`SET LOCAL plan_cache_mode = force_custom_plan`)
 			each(b, j.scan, `SELECT `+jobColumns+` FROM replay_job WHERE id = $1 FOR UPDATE`, clean(id))
 		}, func(t *tx) error {
 			switch {
@@ -157,11 +159,17 @@ func (t *tx) step(j *job, limit int) error {
 // lockNext finds the next deliveries of a job, which were dead when it was made and have not been settled since, and
 // locks their conversations.
 func (t *tx) lockNext(j *job, limit int) (keys []key, found talks, err error) {
-	q := newQuery(j.dead(), t.ledger.names.Load())
+	var b pgx.Batch
+	var known []string
+	each(&b, func(rows pgx.Rows) error { return scanText(rows, &known) }, knownQuery)
+	if err := t.send(&b); err != nil {
+		return nil, nil, err
+	}
+	q := newQuery(j.dead(), known, t.ledger.names.Load())
 	number, target := q.arg(j.last.number), q.arg(j.last.target)
 	sql := q.deliveries(limit, true, "d.conversation >= "+number, "(d.conversation > "+number+" OR d.target > "+target+")",
 		"d.settled_at <= "+q.arg(j.created))
-	var b pgx.Batch
+	b = pgx.Batch{}
 	var numbers []int64
 	each(&b, func(rows pgx.Rows) error {
 		var k key

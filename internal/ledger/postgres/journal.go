@@ -14,7 +14,7 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
-// Audit adds a line to the audit log; the time of one without is now.
+// Audit adds a line to the audit log, which stays for a year; the time of one without is now.
 func (l *Ledger) Audit(ctx context.Context, a ledger.Audited) error {
 	return l.once(ctx, patience, func() error {
 		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
@@ -61,8 +61,28 @@ func (l *Ledger) AuditLog(ctx context.Context, p ledger.Page) (page ledger.Liste
 	return page, err
 }
 
-// seriesAge is for how long points are kept.
-const seriesAge = 30 * 24 * time.Hour
+const (
+	auditAge  = 365 * 24 * time.Hour // how long lines of the audit log and ended jobs stay at least
+	seriesAge = 30 * 24 * time.Hour  // how long points stay
+)
+
+// dropJournal removes lines of the audit log, ended jobs and points that are old enough.
+func (l *Ledger) dropJournal(ctx context.Context, now time.Time) error {
+	year, month := row.Micros(now.Add(-auditAge)), row.Micros(now.Add(-seriesAge))
+	for _, drop := range []struct {
+		sql   string
+		until int64
+	}{
+		{`DELETE FROM audit WHERE at < $1`, year},
+		{`DELETE FROM replay_job WHERE ended_at > 0 AND ended_at < $1`, year},
+		{`DELETE FROM series WHERE at < $1`, month},
+	} {
+		if err := l.exec(ctx, patience, drop.sql, drop.until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // AddPoints adds to what is stored of the same minute, name and kind.
 func (l *Ledger) AddPoints(ctx context.Context, points []ledger.Point) error {

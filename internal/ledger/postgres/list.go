@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -29,7 +30,10 @@ func (l *Ledger) view(ctx context.Context, do func(*view) error) error {
 	return l.once(ctx, patience, func() error {
 		return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 			v := &view{Ledger: l, ctx: ctx, tx: tx}
-			if err := tx.QueryRow(ctx, `SELECT `+nowMicros).Scan(&v.now); err != nil {
+			// A filter that selects little is planned in another way than one that selects much.
+			var mode string
+			err := tx.QueryRow(ctx, `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), `+nowMicros).Scan(&mode, &v.now)
+			if err != nil {
 				return err
 			}
 			return do(v)
@@ -52,6 +56,41 @@ func (v *view) all(scan func(pgx.Rows) error, sql string, args ...any) error {
 	return v.tx.SendBatch(v.ctx, &b).Close()
 }
 
+// knownQuery lists the targets that the ledger has.
+const knownQuery = `SELECT DISTINCT target FROM counter`
+
+// scanText adds the one text of a row.
+func scanText(rows pgx.Rows, texts *[]string) error {
+	var text string
+	err := rows.Scan(&text)
+	*texts = append(*texts, text)
+	return err
+}
+
+// query reads a filter.
+func (v *view) query(f *ledger.Filter) (*query, error) {
+	var known []string
+	err := v.all(func(rows pgx.Rows) error { return scanText(rows, &known) }, knownQuery)
+	if err != nil {
+		return nil, err
+	}
+	q := newQuery(f, known, v.names.Load())
+	if f.Since.IsZero() && f.Until.IsZero() {
+		return q, nil
+	}
+	behind, err := isBehind(v.ctx, v.tx)
+	if err != nil || behind {
+		return q, err // what is not indexed may be anywhere
+	}
+	since, until := hour(row.Micros(f.Since)), int32(math.MaxInt32)
+	if !f.Until.IsZero() {
+		until = hour(row.Micros(f.Until))
+	}
+	q.bounded = true
+	err = v.tx.QueryRow(v.ctx, `SELECT coalesce(min(low), 1), coalesce(max(high), 0) FROM arrival WHERE hour BETWEEN $1 AND $2`, since, until).Scan(&q.low, &q.high)
+	return q, err
+}
+
 // Conversations lists the conversations that f selects, the newest first, with their deliveries. What the filter looks
 // for in a conversation is known some moments after its hook; a list that depends on it waits until it is, but not
 // longer than two seconds.
@@ -66,7 +105,10 @@ func (l *Ledger) Conversations(ctx context.Context, f ledger.Filter, p ledger.Pa
 	limit := row.PageLimit(p)
 	err = l.view(ctx, func(v *view) error {
 		page = ledger.Listed[ledger.ConversationRow]{}
-		q := newQuery(&f, l.names.Load())
+		q, err := v.query(&f)
+		if err != nil {
+			return err
+		}
 		sql := q.conversations(limit+1, func(column string) string {
 			if !paged {
 				return "true"
@@ -74,7 +116,7 @@ func (l *Ledger) Conversations(ctx context.Context, f ledger.Filter, p ledger.Pa
 			return column + " < " + q.arg(after.Number)
 		})
 		var numbers []int64
-		err := v.all(func(rows pgx.Rows) error {
+		err = v.all(func(rows pgx.Rows) error {
 			var number int64
 			err := rows.Scan(&number)
 			numbers = append(numbers, number)
@@ -186,7 +228,7 @@ func (v *view) describe(found []*listed) error {
 	}
 	return v.all(func(rows pgx.Rows) error {
 		u := unindexed{}
-		if err := rows.Scan(&u.number, &u.id, &u.revision, &u.packed, &u.received); err != nil {
+		if err := rows.Scan(&u.number, &u.id, &u.revision, &u.packed, &u.first); err != nil {
 			return err
 		}
 		s, err := v.summarize(&u)
@@ -195,12 +237,10 @@ func (v *view) describe(found []*listed) error {
 		}
 		for _, c := range byNumber[u.number] {
 			s.Describe(&c.ConversationRow)
-			c.FirstAt = row.FirstAt(c.first, u.received, c.seen)
+			c.FirstAt = row.FromMicros(u.first)
 		}
 		return nil
-	}, `SELECT c.number, c.id, c.revision, b.decoded, coalesce((SELECT min(f.received_at) FROM body f
-			WHERE f.day = c.day AND f.conversation = c.number AND f.received_at > 0), 0)
-		FROM conversation c LEFT JOIN body b ON b.day = c.day AND b.conversation = c.number AND b.revision = c.revision
+	}, `SELECT c.number, c.id, c.revision, b.decoded, `+firstAt("c")+` FROM conversation c LEFT JOIN body b ON b.day = c.day AND b.conversation = c.number AND b.revision = c.revision
 		WHERE c.number = ANY ($1)`, numbers)
 }
 
@@ -275,7 +315,10 @@ func (l *Ledger) Deliveries(ctx context.Context, f ledger.Filter, p ledger.Page)
 	limit := row.PageLimit(p)
 	err = l.view(ctx, func(v *view) error {
 		page = ledger.Listed[ledger.DeliveryRow]{}
-		q := newQuery(&f, l.names.Load())
+		q, err := v.query(&f)
+		if err != nil {
+			return err
+		}
 		before := "true"
 		if paged {
 			number, target := q.arg(after.Number), q.arg(after.Name)
@@ -353,7 +396,10 @@ func (l *Ledger) Count(ctx context.Context, f ledger.Filter, limit int64) (n int
 		return 0, err
 	}
 	err = l.view(ctx, func(v *view) error {
-		q := newQuery(&f, l.names.Load())
+		q, err := v.query(&f)
+		if err != nil {
+			return err
+		}
 		sql := `SELECT FROM delivery d` + q.joins() + ` WHERE ` + and(q.matching()...)
 		if limit > 0 {
 			sql += ` LIMIT ` + q.arg(limit)
@@ -371,7 +417,10 @@ func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger
 	}
 	err = l.view(ctx, func(v *view) error {
 		groups = nil
-		q := newQuery(&f, l.names.Load())
+		q, err := v.query(&f)
+		if err != nil {
+			return err
+		}
 		conditions := append(q.matching(), "d.class <> ''", "d.state IN (0, 2)")
 		return v.all(func(rows pgx.Rows) error {
 			var g ledger.Failure

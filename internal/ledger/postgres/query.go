@@ -3,6 +3,7 @@
 package postgres
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -17,6 +18,9 @@ type query struct {
 	talk       []string // of the conversation
 	slip       []string // of one delivery
 	summarized bool     // talk names s
+	bounded    bool     // only numbers from low to high are looked at
+	low, high  int64
+	known      []string // all targets
 	targets    []string // nil: any
 	states     []int32
 	classes    []string
@@ -37,9 +41,9 @@ func cleanAll(texts []string) []string {
 	return all
 }
 
-// newQuery reads a filter. names are the names of targets that have changed.
-func newQuery(f *ledger.Filter, names *names) *query {
-	q := &query{}
+// newQuery reads a filter. known are all targets of the ledger, names those that have changed.
+func newQuery(f *ledger.Filter, known []string, names *names) *query {
+	q := &query{known: known}
 	oneOf := func(conditions *[]string, column string, values []string) {
 		if len(values) > 0 {
 			*conditions = append(*conditions, column+" = ANY ("+q.arg(cleanAll(values))+"::text[])")
@@ -47,12 +51,10 @@ func newQuery(f *ledger.Filter, names *names) *query {
 	}
 	oneOf(&q.talk, "c.id", f.IDs)
 	if !f.Since.IsZero() {
-		at := q.arg(row.Micros(f.Since))
-		q.talk = append(q.talk, "(c.first_at >= "+at+" OR c.first_at = 0 AND c.seen_at >= "+at+")")
+		q.talk = append(q.talk, "c.first_at >= "+q.arg(row.Micros(f.Since)))
 	}
 	if !f.Until.IsZero() {
-		at := q.arg(row.Micros(f.Until))
-		q.talk = append(q.talk, "(c.first_at > 0 AND c.first_at < "+at+" OR c.first_at = 0 AND c.seen_at < "+at+")")
+		q.talk = append(q.talk, "c.first_at > 0 AND c.first_at < "+q.arg(row.Micros(f.Until)))
 	}
 	if f.Unrouted {
 		q.talk = append(q.talk, "c.unrouted AND NOT EXISTS (SELECT FROM delivery n WHERE n.conversation = c.number)")
@@ -122,11 +124,6 @@ func (q *query) ofDeliveries(f *ledger.Filter, names *names) {
 	}
 }
 
-// speaksOfDeliveries tells whether a conversation has to have a certain delivery.
-func (q *query) speaksOfDeliveries() bool {
-	return len(q.slip) > 0 || q.targets != nil || q.states != nil || q.classes != nil
-}
-
 // needsIndex tells whether the answer depends on the indexer.
 func needsIndex(f *ledger.Filter) bool {
 	return len(f.Sources)+len(f.Brands)+len(f.Outcomes)+len(f.ExternalIDs)+len(f.Emails)+len(f.Text)+len(f.Routes) > 0 ||
@@ -153,6 +150,14 @@ func (q *query) joins() string {
 	return text
 }
 
+// between bounds a column with numbers.
+func (q *query) between(column string) []string {
+	if !q.bounded || strings.HasPrefix(column, "c.") && len(q.talk) == 0 {
+		return nil
+	}
+	return []string{column + " BETWEEN " + q.arg(q.low) + " AND " + q.arg(q.high)}
+}
+
 // deliveries writes the query of the keys of deliveries that the filter selects, the newest first, or the oldest first.
 // more are further conditions of d.
 //
@@ -164,37 +169,60 @@ func (q *query) deliveries(limit int, oldest bool, more ...string) string {
 		order = "d.conversation, d.target"
 	}
 	count := q.arg(limit)
-	where := append(append(slices.Clone(q.talk), q.slip...), more...)
-	if q.targets == nil && q.states == nil && q.classes == nil {
-		return "SELECT d.conversation, d.target FROM delivery d" + q.joins() + " WHERE " + and(where...) + " ORDER BY " + order + " LIMIT " + count
+	selection := "SELECT d.conversation, d.target FROM delivery d" + q.joins() + " WHERE " +
+		and(slices.Concat(q.talk, q.slip, more, q.between("d.conversation"), q.between("c.number"))...)
+	end := " ORDER BY " + order + " LIMIT " + count
+	if !q.branched() {
+		return selection + end
 	}
-	from, inner := q.branches()
-	return "SELECT d.conversation, d.target FROM " + from + " CROSS JOIN LATERAL (SELECT d.conversation, d.target FROM delivery d" + q.joins() +
-		" WHERE " + and(append(inner, where...)...) + " ORDER BY " + order + " LIMIT " + count + ") d ORDER BY " + order + " LIMIT " + count
+	branches := q.branches()
+	for i, branch := range branches {
+		branches[i] = "(" + selection + " AND " + branch + end + ")"
+	}
+	return "SELECT d.conversation, d.target FROM (" + strings.Join(branches, " UNION ALL ") + ") AS d" + end
 }
 
-// branches are the lists that a list is put together from: where they come from, and the conditions of each.
-func (q *query) branches() (from string, inner []string) {
-	states := q.states
-	if states == nil {
+// branched tells whether lists are put together from others.
+func (q *query) branched() bool { return q.targets != nil || q.states != nil || q.classes != nil }
+
+// branches are the conditions of the lists that a list is put together from.
+func (q *query) branches() (conditions []string) {
+	targets, states := q.targets, q.states
+	if targets == nil {
+		targets = q.known
+	}
+	switch {
+	case states != nil:
+	case q.classes != nil:
+		states = []int32{int32(ledger.Pending), int32(ledger.Dead)} // no others have a class
+	default:
 		states = []int32{0, 1, 2, 3, 4}
 	}
-	targets := "(SELECT DISTINCT target FROM counter)"
-	if q.targets != nil {
-		targets = "(SELECT DISTINCT unnest(" + q.arg(q.targets) + "::text[]) AS target)"
+	for _, target := range distinct(targets) {
+		for _, state := range distinct(states) {
+			condition := "d.target = " + q.arg(target) + " AND d.state = " + q.arg(state)
+			if q.classes == nil {
+				conditions = append(conditions, condition)
+			}
+			for _, class := range distinct(q.classes) {
+				conditions = append(conditions, condition+" AND d.class <> '' AND d.class = "+q.arg(class))
+			}
+		}
 	}
-	from = targets + " AS t CROSS JOIN (SELECT DISTINCT unnest(" + q.arg(states) + "::int[]) AS state) AS u"
-	inner = []string{"d.target = t.target", "d.state = u.state"}
-	if q.classes != nil {
-		from += " CROSS JOIN (SELECT DISTINCT unnest(" + q.arg(q.classes) + "::text[]) AS class) AS v"
-		inner = append(inner, "d.class = v.class", "d.class <> ''")
+	if conditions == nil {
+		return []string{"false"}
 	}
-	return from, inner
+	return conditions
+}
+
+// distinct returns every value once.
+func distinct[T cmp.Ordered](values []T) []T {
+	return slices.Compact(slices.Sorted(slices.Values(values)))
 }
 
 // matching are all conditions of a delivery, for what is counted.
 func (q *query) matching() []string {
-	all := append(slices.Clone(q.talk), q.slip...)
+	all := slices.Concat(q.talk, q.slip, q.between("d.conversation"))
 	if q.targets != nil {
 		all = append(all, "d.target = ANY ("+q.arg(q.targets)+"::text[])")
 	}
@@ -207,21 +235,20 @@ func (q *query) matching() []string {
 	return all
 }
 
-// conversations writes the query of the numbers of conversations that the filter selects, the newest first. before is a
-// condition of n, the number; "true" for the first page.
+// conversations writes the query of the numbers of conversations that the filter selects, the newest first. before makes
+// a condition of a column with numbers.
 func (q *query) conversations(limit int, before func(column string) string) string {
-	if q.targets != nil || q.states != nil || q.classes != nil {
-		// Each branch has a conversation once, so limit of each are enough.
-		keys := q.deliveries(limit, false, before("d.conversation"))
-		_, rest, _ := strings.Cut(keys, " FROM ")
-		rest = rest[:strings.LastIndex(rest, " ORDER BY ")]
-		return "SELECT DISTINCT d.conversation FROM " + rest + " ORDER BY d.conversation DESC LIMIT " + q.arg(limit)
+	if q.branched() {
+		// Each of the lists has a conversation once, so limit rows of each are enough; all together have it more often.
+		branches := strings.TrimPrefix(q.deliveries(limit, false, before("d.conversation")), "SELECT d.conversation, d.target FROM ")
+		branches = branches[:strings.LastIndex(branches, " ORDER BY ")]
+		return "SELECT DISTINCT d.conversation FROM " + branches + " ORDER BY d.conversation DESC LIMIT " + q.arg(limit)
 	}
 	text := "SELECT c.number FROM conversation c"
 	if q.summarized {
 		text += " JOIN summary s ON s.conversation = c.number"
 	}
-	where := append(slices.Clone(q.talk), before("c.number"))
+	where := append(slices.Concat(q.talk, q.between("c.number")), before("c.number"))
 	if len(q.slip) > 0 {
 		where = append(where, "EXISTS (SELECT FROM delivery d WHERE d.conversation = c.number AND "+and(q.slip...)+")")
 	}

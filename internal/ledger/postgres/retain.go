@@ -58,9 +58,7 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 		func(ctx context.Context) error { return l.ensureDays(ctx, dayOf(now)) },
 		l.finishRename,
 		func(ctx context.Context) error { return l.exec(ctx, patience, classify) },
-		func(ctx context.Context) error {
-			return l.exec(ctx, patience, `DELETE FROM series WHERE at < $1`, row.Micros(now.Add(-seriesAge)))
-		},
+		func(ctx context.Context) error { return l.dropJournal(ctx, now) },
 	}
 	if keep.Delivered > 0 {
 		until := now.Add(-keep.Delivered)
@@ -89,7 +87,7 @@ const classify = `UPDATE delivery d SET class = a.class, reason = a.reason, fail
 			a.kind || CASE WHEN a.status > 0 THEN ' ' || a.status ELSE '' END AS class
 		FROM delivery f JOIN conversation c ON c.number = f.conversation
 		JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target
-		WHERE f.state = 2 AND f.class = '' ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
+		WHERE f.state = 2 AND f.class = '' AND c.bodies ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
 	WHERE d.conversation = a.conversation AND d.target = a.target AND d.state = 2 AND d.class = ''`
 
 // aged reads the next conversations that are old enough. What is passed over, because something of it is pending, is not
@@ -123,9 +121,15 @@ func (l *Ledger) expire(ctx context.Context, now, until time.Time) error {
 		err = l.once(ctx, patience, func() error {
 			var found talks
 			return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) { found.queue(b, `number = ANY ($1) AND bodies`, numbers) }, func(t *tx) error {
+				gone := []int64{}
 				for _, k := range found {
-					t.expire(k, now, until)
+					if t.expire(k, now, until) {
+						gone = append(gone, k.Number)
+					}
 				}
+				t.write(`DELETE FROM summary WHERE conversation = ANY ($1)`, gone)
+				t.write(`UPDATE delivery SET class = '', reason = '', failed_at = 0 WHERE conversation = ANY ($1)
+					AND (class <> '' OR reason <> '' OR failed_at > 0)`, gone)
 				t.storeTalks(found)
 				return nil
 			})
@@ -136,10 +140,11 @@ func (l *Ledger) expire(ctx context.Context, now, until time.Time) error {
 	}
 }
 
-// expire takes the bodies of one conversation. Those of a day that is about to be dropped as a whole are left to that.
-func (t *tx) expire(k *talk, now, until time.Time) {
+// expire takes the bodies of one conversation. Those of a day that is about to be dropped as a whole are left to that. It tells
+// whether they went.
+func (t *tx) expire(k *talk, now, until time.Time) bool {
 	if !row.Expired(k.seenAt, k.rows, *t.ledger.retention.Load(), now) {
-		return
+		return false
 	}
 	for _, r := range k.rows {
 		if r.State == ledger.Dead {
@@ -147,11 +152,11 @@ func (t *tx) expire(k *talk, now, until time.Time) {
 		}
 	}
 	k.Bodies, k.changed = false, true
-	t.write(`DELETE FROM summary WHERE conversation = $1`, k.Number)
 	if dayEnd(k.day).After(until) {
 		t.write(`DELETE FROM body WHERE day = $1 AND conversation = $2`, k.day, k.Number)
 		t.write(`DELETE FROM attempt WHERE day = $1 AND conversation = $2`, k.day, k.Number)
 	}
+	return true
 }
 
 // dropDays drops the partitions of days that ended before until.

@@ -1,8 +1,8 @@
 -- Version 2: what operators ask and change. Programs of version 1 go on beside it: every new column of a table of theirs
 -- has a default that says "not known", and what they leave behind is found by the indexer.
 
--- indexed is the revision that summary tells of. A conversation that has bodies and a newer revision is found by the index,
--- whoever stored it and in whatever order the transactions came to their end; nothing else says what is to be done.
+-- indexed is the revision that summary tells of. A conversation that has a newer one is found by the index, whoever stored
+-- it and in whatever order the transactions came to their end; nothing else says what is to be done.
 ALTER TABLE conversation
     ADD COLUMN first_at bigint  NOT NULL DEFAULT 0,     -- when the first hook came; 0: not known yet
     ADD COLUMN indexed  integer NOT NULL DEFAULT 0,
@@ -10,10 +10,16 @@ ALTER TABLE conversation
     ADD COLUMN routes   text[]  NOT NULL DEFAULT '{}';  -- of its deliveries when it was indexed
 ALTER TABLE conversation ALTER COLUMN first_at SET DEFAULT (extract(epoch FROM now()) * 1000000)::bigint;
 ALTER TABLE conversation SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX conversation_unindexed ON conversation (number) WHERE bodies AND indexed < revision;
+CREATE INDEX conversation_unindexed ON conversation (number) WHERE indexed < revision;
 CREATE INDEX conversation_unrouted ON conversation (number) WHERE unrouted;
 CREATE INDEX conversation_routes ON conversation USING gin (routes) WHERE routes <> '{}';
-CREATE INDEX conversation_first ON conversation (first_at);
+
+-- Which numbers the conversations have that came first in an hour: at least low, at most high.
+CREATE TABLE arrival (
+    hour integer PRIMARY KEY,                 -- since 1970
+    low  bigint  NOT NULL,
+    high bigint  NOT NULL
+) WITH (fillfactor = 50);
 
 -- One row per conversation that has bodies: what lists and searches know of its newest revision. It is written some
 -- moments after the hook and goes with the bodies.
@@ -58,8 +64,9 @@ ALTER TABLE attempt
 UPDATE delivery d SET class = a.class, reason = a.reason, failed_at = a.at
     FROM (SELECT DISTINCT ON (a.conversation, a.target) a.conversation, a.target, a.reason, a.at,
             a.kind || CASE WHEN a.status > 0 THEN ' ' || a.status ELSE '' END AS class
-        FROM delivery f JOIN attempt a ON a.conversation = f.conversation AND a.target = f.target
-        WHERE f.state = 2 AND f.class = '' ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
+        FROM delivery f JOIN conversation c ON c.number = f.conversation
+        JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target
+        WHERE f.state = 2 AND f.class = '' AND c.bodies ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
     WHERE d.conversation = a.conversation AND d.target = a.target AND d.state = 2 AND d.class = '';
 
 CREATE INDEX quarantine_listed ON quarantine (received_at, id);
@@ -103,3 +110,4 @@ CREATE TABLE series (
     n    bigint NOT NULL,
     PRIMARY KEY (kind, at, name, what)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
+CREATE INDEX series_age ON series (at);
