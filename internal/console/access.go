@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -92,7 +93,7 @@ type Proxy struct {
 func (a Access) open() bool { return a.Password == nil && len(a.Tokens) == 0 && a.Proxy == nil }
 
 // refusal is why a request is not let in.
-type refusal struct { //nolint:errname // an answer to a request
+type refusal struct {
 	status       int
 	detail, hint string
 	login        bool // a person could log in
@@ -222,8 +223,8 @@ func contains(networks []netip.Prefix, a netip.Addr) bool {
 // forwardedFor returns the address nearest to us in X-Forwarded-For that is none of the proxies.
 func forwardedFor(r *http.Request, peer netip.Addr, proxies []netip.Prefix) string {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for i := len(hops) - 1; i >= 0; i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+	for _, text := range slices.Backward(hops) {
+		hop, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil {
 			break
 		}

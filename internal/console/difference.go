@@ -5,6 +5,7 @@ package console
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 )
 
@@ -76,9 +77,8 @@ func diffLines(a, b []string) []string {
 			out = append(out, "+"+line)
 		}
 	}
-	for i := len(tail) - 1; i >= 0; i-- {
-		out = append(out, tail[i])
-	}
+	slices.Reverse(tail)
+	out = append(out, tail...)
 	return out
 }
 
@@ -88,8 +88,8 @@ func middle(a, b []string) []string {
 	for i := range common {
 		common[i] = make([]int16, len(b)+1)
 	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
+	for i := range slices.Backward(a) {
+		for j := range slices.Backward(b) {
 			if a[i] == b[j] {
 				common[i][j] = common[i+1][j+1] + 1
 			} else {

@@ -91,8 +91,7 @@ func typeName(t reflect.Type) string {
 
 // fields adds the fields of a struct, those of embedded ones among them, as encoding/json writes them.
 func (d *describer) fields(t reflect.Type, properties schema, required *[]string) {
-	for i := range t.NumField() {
-		f := t.Field(i)
+	for f := range t.Fields() {
 		tag := f.Tag.Get("json")
 		name, options, _ := strings.Cut(tag, ",")
 		if f.Anonymous && name == "" && f.Type.Kind() == reflect.Struct {

@@ -53,6 +53,7 @@ type moody struct {
 
 func newMoody() *moody { return &moody{status: map[string]int{}, got: map[string][]string{}} }
 
+// set makes a host answer with a status; 0: it takes everything.
 func (m *moody) set(host string, status int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,7 +102,7 @@ type client struct {
 func newClient(t testing.TB, r *running, token string) *client {
 	t.Helper()
 	c := &client{t: t, base: "http://" + r.addresses.Admin.String(), token: token, mu: &sync.Mutex{}, asked: map[string]bool{}}
-	status, _, text := c.ask("GET", "/api/v1/openapi.json", "", nil)
+	status, _, text := c.ask("GET", "/api/v1/openapi.json", "")
 	if status != http.StatusOK {
 		t.Fatalf("the description: %d %s", status, text)
 	}
@@ -120,14 +121,11 @@ func newClient(t testing.TB, r *running, token string) *client {
 }
 
 // ask sends one request.
-func (c *client) ask(method, path, body string, header http.Header) (int, http.Header, []byte) {
+func (c *client) ask(method, path, body string) (int, http.Header, []byte) {
 	c.t.Helper()
 	request, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
 	if err != nil {
 		c.t.Fatal(err)
-	}
-	for name, values := range header {
-		request.Header[name] = values
 	}
 	if c.token != "" {
 		request.Header.Set("Authorization", "Bearer "+c.token)
@@ -190,7 +188,7 @@ func get[T any](c *client, path string) T {
 func answered[T any](c *client, method, path, body string) T {
 	c.t.Helper()
 	var out T
-	status, _, text := c.ask(method, "/api/v1"+path, body, nil)
+	status, _, text := c.ask(method, "/api/v1"+path, body)
 	if status >= http.StatusMultipleChoices {
 		c.t.Fatalf("%s %s: %d %s", method, path, status, text)
 	}
@@ -205,7 +203,7 @@ func answered[T any](c *client, method, path, body string) T {
 // refused asks for something that must fail, and returns the problem.
 func (c *client) refused(status int, method, path, body string) console.Problem {
 	c.t.Helper()
-	got, header, text := c.ask(method, "/api/v1"+path, body, nil)
+	got, header, text := c.ask(method, "/api/v1"+path, body)
 	var p console.Problem
 	if err := json.Unmarshal(text, &p); err != nil || got != status || p.Status != status || header.Get("Content-Type") != "application/problem+json" {
 		c.t.Errorf("%s %s: %d %s %s, want a problem with status %d", method, path, got, header.Get("Content-Type"), text, status)
@@ -289,11 +287,11 @@ func TestAPI(t *testing.T) {
 		t.Errorf("the conversation is %+v", detail)
 	}
 	get[map[string]any](c, "/conversations/"+id+"/revisions/1")
-	if _, header, text := c.ask("GET", "/api/v1/conversations/"+id+"/revisions/0/raw", "", nil); !bytes.Contains(text, []byte(`"accountId":208`)) ||
+	if _, header, text := c.ask("GET", "/api/v1/conversations/"+id+"/revisions/0/raw", ""); !bytes.Contains(text, []byte(`"accountId":208`)) ||
 		!strings.HasPrefix(header.Get("Content-Type"), "text/plain") || !strings.HasPrefix(header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("the raw body: %v %s", header, text)
 	}
-	if _, _, text := c.ask("GET", "/api/v1/conversations/"+id+"/transcript?time_zone=Europe/Prague", "", nil); !bytes.Contains(text, []byte("I want a refund")) {
+	if _, _, text := c.ask("GET", "/api/v1/conversations/"+id+"/transcript?time_zone=Europe/Prague", ""); !bytes.Contains(text, []byte("I want a refund")) {
 		t.Errorf("the transcript: %s", text)
 	}
 
@@ -319,7 +317,7 @@ func TestAPI(t *testing.T) {
 	}
 	hook := "/quarantine/" + quarantine.Items[0].ID
 	get[console.Quarantined](c, hook)
-	if _, _, text := c.ask("GET", "/api/v1"+hook+"/raw", "", nil); string(text) != "this is no hook" {
+	if _, _, text := c.ask("GET", "/api/v1"+hook+"/raw", ""); string(text) != "this is no hook" {
 		t.Errorf("raw: %s", text)
 	}
 	if d := answered[console.Decoded](c, "POST", hook+"/decode", ""); d.Result != "quarantined" || d.Reason == "" {
@@ -447,7 +445,7 @@ func (c *client) complete() {
 			ID string `json:"operationId"`
 		}
 	}
-	_, _, text := c.ask("GET", "/api/v1/openapi.json", "", nil)
+	_, _, text := c.ask("GET", "/api/v1/openapi.json", "")
 	if err := json.Unmarshal(text, &doc); err != nil {
 		c.t.Fatal(err)
 	}
@@ -464,4 +462,3 @@ func (c *client) complete() {
 		c.t.Errorf("only %d operations", n)
 	}
 }
-

@@ -252,7 +252,7 @@ func send(t testing.TB, address, request string) string {
 		t.Fatal(err)
 	}
 	go func() { // the answer may come before the body has been sent
-		_, _ = fmt.Fprintf(connection, "%s %s %s\r\nHost: test\r\nConnection: close\r\n%s\r\n\r\n", first[0], first[1], protocol, strings.Join(headers, "\r\n"))
+		_, _ = fmt.Fprintf(connection, "%s %s %s\r\nHost: localhost\r\nConnection: close\r\n%s\r\n\r\n", first[0], first[1], protocol, strings.Join(headers, "\r\n"))
 		if !chunked {
 			_, _ = connection.Write(payload)
 			return

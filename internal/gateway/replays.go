@@ -117,7 +117,7 @@ func (g *Gateway) stepReplay(ctx context.Context, run *replayRun) (ended bool) {
 	if job.State == ledger.JobRunning {
 		return false
 	}
-	g.Logger.Info("replay."+string(job.State), "job", job.ID, "by", job.By, "total", job.Total, "done", job.Done, "skipped", job.Skipped)
+	g.Logger.Info("replay.ended", "state", string(job.State), "job", job.ID, "by", job.By, "total", job.Total, "done", job.Done, "skipped", job.Skipped)
 	return true
 }
 

@@ -38,7 +38,9 @@ func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, only 
 	return h.Ledger.Accept(ctx, ledger.Hook{
 		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
-		Plan: func(id string, revision int) ledger.Plan { return narrowed(h.planAs(conversation, id, revision, plan), only) },
+		Plan: func(id string, revision int) ledger.Plan {
+			return narrowed(h.planAs(conversation, id, revision, plan), only)
+		},
 	})
 }
 
