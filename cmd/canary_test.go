@@ -331,7 +331,7 @@ func (c *cage) command(ctx context.Context, args ...string) *exec.Cmd {
 func (c *cage) run(args ...string) {
 	c.t.Helper()
 	what := strings.Join(args, " ")
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	out, err := c.command(ctx, args...).CombinedOutput()
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited {
@@ -510,7 +510,7 @@ func (c *cage) ask(method, address, body string) string {
 		c.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+c.admin)
-	client := http.Client{Timeout: 20 * time.Second}
+	client := http.Client{Timeout: time.Minute}
 	answer, err := client.Do(request)
 	if err != nil {
 		c.t.Fatal(err)

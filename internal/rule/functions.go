@@ -83,26 +83,29 @@ func functionNames() []string {
 	return names
 }
 
+// noSubstitute is for functions without one.
+const noSubstitute = "leave it to the target: nothing here does the same"
+
 // switchedOff are functions of expr that are not part of the language, with what to write instead.
 var switchedOff = map[string]string{
-	"reduce":        "sum, count, join and filter do most of it",
-	"repeat":        "",
-	"now":           "received_at is the time at which the hook arrived",
-	"toJSON":        "string(…) writes lists and maps as JSON",
-	"fromJSON":      "",
-	"toBase64":      "",
-	"fromBase64":    "",
-	"timezone":      "date takes a zone: date(started_at, \"HH:mm\", \"Europe/Prague\")",
-	"duration":      "times are subtracted to seconds: ended_at - started_at > 300",
+	"reduce":        "use sum, count, join or filter",
+	"repeat":        noSubstitute,
+	"now":           "use received_at, the time at which the hook arrived",
+	"toJSON":        "use string(…), which writes lists and maps as JSON",
+	"fromJSON":      noSubstitute,
+	"toBase64":      noSubstitute,
+	"fromBase64":    noSubstitute,
+	"timezone":      "give date a zone: date(started_at, \"HH:mm\", \"Europe/Prague\")",
+	"duration":      "write the difference, which is in seconds: ended_at - started_at > 300",
 	"findLast":      "write last(filter(…))",
-	"findLastIndex": "",
-	"groupBy":       "",
-	"sortBy":        "",
-	"sort":          "",
-	"toPairs":       "",
-	"fromPairs":     "",
+	"findLastIndex": noSubstitute,
+	"groupBy":       noSubstitute,
+	"sortBy":        "use the list as it is: messages and pages are in the order of their times",
+	"sort":          "use the list as it is: messages and pages are in the order of their times",
+	"toPairs":       noSubstitute,
+	"fromPairs":     noSubstitute,
 	"get":           "write value[key]; a missing key is absent",
-	"type":          "",
+	"type":          noSubstitute,
 }
 
 // table is fixed; nothing writes to it.

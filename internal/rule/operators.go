@@ -127,8 +127,10 @@ func compareHint(a, b shape) string {
 		return `format the time: date(started_at, "YYYY-MM-DD")`
 	case a.isNumber() && b.isText(), b.isNumber() && a.isText():
 		return "leave out the quotes, or convert with int(…) or string(…)"
+	case a.kind == Boolean || b.kind == Boolean:
+		return "use it alone or behind not: flags.missed"
 	}
-	return ""
+	return "compare values of one type; where something is absent no comparison holds"
 }
 
 // checkEnum reports a literal that a field can never hold.
@@ -215,7 +217,7 @@ func (c *checker) wantText(n *ast.BinaryNode, side ast.Node, got code) bool {
 	if got.shape.takes(Text) {
 		return true
 	}
-	hint := ""
+	hint := "make text of it with string(…)"
 	if got.shape.kind == List && n.Operator == "contains" {
 		hint = "write item in list, or any(list, .text contains …)"
 	}
@@ -279,7 +281,7 @@ func (c *checker) arithmetic(n *ast.BinaryNode, a, b code) code {
 	out, ok := arithmeticShape(n.Operator, a.shape, b.shape)
 	do, partial := arithmeticOperator(n.Operator)
 	if !ok || do == nil || a.null || b.null {
-		hint := ""
+		hint := "use numbers; int(…) and float(…) make one of a text"
 		if n.Operator == "+" && (a.shape.isText() || b.shape.isText()) {
 			hint = "convert with string(…)"
 		}

@@ -40,8 +40,14 @@ func (r *report) at(loc file.Location, hint, format string, args ...any) {
 	r.span(from, to, hint, fmt.Sprintf(format, args...))
 }
 
+// commonHint is for what has no better one.
+const commonHint = "use names of the conversation, operators and functions only: visitor.name, rating <= 2, upper(brand)"
+
 // span adds a problem between two byte offsets. The same place is reported once.
 func (r *report) span(from, to int, hint, text string) {
+	if hint == "" && !strings.Contains(text, "did you mean") {
+		hint = commonHint
+	}
 	if to <= from && from < len(r.src) {
 		_, size := utf8.DecodeRuneInString(r.src[from:])
 		to = from + size
