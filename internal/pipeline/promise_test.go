@@ -7,12 +7,13 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/chat/chattest"
 	"github.com/afterchat/afterchat/internal/pipeline/pipelinetest"
 )
 
 // TestPromiseOfGenerated renders random conversations with random configurations that pass check: 20 of each a check,
-// so 2,000 in an ordinary run; -rapid.checks=5000 makes it 100,000.
+// so 2,000 in an ordinary run; -rapid.checks=5000 makes it 100,000. One in 200 has hundreds or thousands of messages.
 func TestPromiseOfGenerated(t *testing.T) {
 	t.Parallel()
 	tried, left := 0, 0
@@ -20,8 +21,14 @@ func TestPromiseOfGenerated(t *testing.T) {
 		fields := pipelinetest.Fields().Draw(t, "fields")
 		g := pipelinetest.Definition(fields).Draw(t, "definition")
 		tried, left = tried+g.Tried, left+g.Left
-		for range 20 {
-			c := chattest.Conversation().Draw(t, "conversation")
+		conversations := make([]*chat.Conversation, 20)
+		for i := range conversations {
+			conversations[i] = chattest.Conversation().Draw(t, "conversation")
+		}
+		if rapid.IntRange(0, 9).Draw(t, "long") == 0 {
+			conversations = append(conversations, chattest.Long().Draw(t, "long conversation"))
+		}
+		for _, c := range conversations {
 			matches, err := g.Pipeline.Route(c)
 			if err != nil {
 				t.Fatal(err)

@@ -188,7 +188,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	t.Parallel()
 	const hostile = `{"routes": [
 		{"name": "first", "to": [{"target": "log"}]},
-		{"name": "hostile", "when": "any(messages, any(messages, .text == \"never\"))", "to": [{"target": "log"}]},
+		{"name": "hostile", "when": "replace(transcript.text, \"\", transcript.text) == \"never\"", "to": [{"target": "log"}]},
 		{"name": "last", "to": [{"target": "help"}]}]}`
 	d := testDefinition(t, []byte(hostile))
 	p, problems := Compile(d, testTargets(t), testSources())
@@ -218,7 +218,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	}
 	// The condition is mended: a replay does what it says.
 	for when, want := range map[string]error{`source == \"shop\"`: nil, `source == \"desk\"`: ErrNoMatch} {
-		d := testDefinition(t, []byte(strings.Replace(hostile, `any(messages, any(messages, .text == \"never\"))`, when, 1)))
+		d := testDefinition(t, []byte(strings.Replace(hostile, `replace(transcript.text, \"\", transcript.text) == \"never\"`, when, 1)))
 		mended, problems := Compile(d, testTargets(t), testSources())
 		if len(problems) > 0 {
 			t.Fatal(problems)

@@ -248,9 +248,9 @@ func (c *checker) loop(n *ast.BuiltinNode) code {
 		if !ok {
 			return c.fail(n.Arguments[1], "call it as "+f.Signature, "%s needs a condition", f.Name)
 		}
-		c.loops = append(c.loops, list.shape.items().orAbsent(true))
+		c.loops, c.longLoops = append(c.loops, list.shape.items().orAbsent(true)), append(c.longLoops, c.long(n.Arguments[0]))
 		body = c.visit(predicate.Node)
-		c.loops = c.loops[:depth]
+		c.loops, c.longLoops = c.loops[:depth], c.longLoops[:depth]
 		if n.Name != "map" && n.Name != "sum" {
 			c.wantBool(predicate.Node, body)
 		}

@@ -21,6 +21,9 @@ type checker struct {
 	loops []shape // items of the loops around the node
 	lets  []let   // variables in sight
 	slots int
+	// longLoops tells for each of loops whether it may be as long as the conversation.
+	longLoops []bool
+	base      int // loops around the part that is computed once, see once
 
 	composes bool // what was visited makes one text of several
 }
@@ -29,6 +32,8 @@ type let struct {
 	name  string
 	slot  int
 	shape shape
+	loops int  // around it
+	long  bool // it may be as long as the conversation
 }
 
 // compile checks one expression. The program is nil if there are problems.
@@ -44,6 +49,7 @@ func compile(src string, s Scope) (*program, ast.Node, []Problem) {
 	}
 	p := &program{code: c.visit(root)}
 	p.slots, p.composes = c.slots, c.composes
+	p.weight = 4*maxNodes - visits(root, 4*maxNodes) + len(src)/16
 	if len(c.problems) > 0 {
 		return nil, nil, c.sorted()
 	}
@@ -64,6 +70,10 @@ func (c *checker) fail(n ast.Node, hint, format string, args ...any) code {
 }
 
 func (c *checker) visit(n ast.Node) code {
+	if held, ok := c.once(n); ok {
+		return held
+	}
+	c.product(n)
 	switch n := n.(type) {
 	case *ast.IdentifierNode:
 		return c.identifier(n)
@@ -331,7 +341,7 @@ func (c *checker) let(n *ast.VariableDeclaratorNode) code {
 	}
 	slot := c.slots
 	c.slots++
-	c.lets = append(c.lets, let{name: n.Name, slot: slot, shape: value.shape})
+	c.lets = append(c.lets, let{name: n.Name, slot: slot, shape: value.shape, loops: len(c.loops), long: c.long(n.Value)})
 	rest := c.visit(n.Expr)
 	c.lets = c.lets[:len(c.lets)-1]
 	return code{shape: rest.shape, do: func(r *run) any {

@@ -15,13 +15,18 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// ErrTooCostly is returned when an expression needs more than the bounds allow: 2 million steps, or 4 MiB of text and 16 times
-// the conversation's size.
+// ErrTooCostly is returned when an expression needs more than the bounds allow, see maxSteps and maxText. Loops alone do
+// not get there, however long the conversation.
 var ErrTooCostly = errors.New("expression is too costly: it needs more steps or makes more text than is allowed")
 
 const (
-	maxSteps = 2_000_000 // of one run
-	maxText  = 4 << 20   // bytes made in one run, besides textPerByte
+	// maxSteps of one run, besides the weight of its expressions for each byte of the conversation. The weight is at
+	// least the number of parts of an expression, and each part is evaluated once for an item of a loop: a loop in a loop
+	// goes through what belongs to an item, for anything as long as the conversation is computed once or refused (see
+	// product). So an expression that passes check ends within the bound, however long the conversation. A step takes 20
+	// to 130 ns (BenchmarkLoops), so 2 million take 0.04 to 0.3 s.
+	maxSteps = 2_000_000
+	maxText  = 4 << 20 // bytes made in one run, besides textPerByte
 	// textPerByte is what a long conversation may have more: its JSON, with its transcript in three forms, is several
 	// times its own size.
 	textPerByte = 16
@@ -48,6 +53,7 @@ type program struct {
 	code
 	slots    int
 	composes bool // it makes one text of several
+	weight   int  // steps that it may take for each byte of a conversation, see maxSteps
 }
 
 // run is one evaluation.
@@ -60,7 +66,10 @@ type run struct {
 	lists      map[listKey][]any
 	steps      int
 	text       int
+	weight     int  // of the programs that were begun
+	size       int  // of the conversation as JSON, once a bound was raised for it
 	extended   bool // text was raised for a long conversation
+	raised     bool // steps were raised for a long conversation
 	over       bool
 }
 
@@ -74,8 +83,12 @@ func newRun(c *chat.Conversation) *run {
 }
 
 func (r *run) exec(p *program) any {
-	if len(r.lets) < p.slots {
+	if p.slots > 0 {
 		r.lets = make([]any, p.slots)
+	}
+	r.weight += p.weight
+	if r.raised {
+		r.steps += p.weight * r.length()
 	}
 	return p.eval(r)
 }
@@ -90,19 +103,31 @@ func (r *run) err() error {
 // spend takes n steps from the budget and tells whether it lasts.
 func (r *run) spend(n int) bool {
 	r.steps -= n
+	if r.steps < 0 && !r.raised {
+		r.raised = true
+		r.steps += r.weight * r.length()
+	}
 	if r.steps < 0 {
 		r.over = true
 	}
 	return !r.over
 }
 
+// length is how many bytes the conversation has as JSON, without its transcript.
+func (r *run) length() int {
+	if r.size == 0 {
+		plain := *r.chat
+		plain.Transcript = nil
+		r.size = len(jsonOf(&plain))
+	}
+	return r.size
+}
+
 // produce takes n bytes of text from the budget and tells whether it lasts. It is asked before the text is made.
 func (r *run) produce(n int) bool {
 	if n > r.text && !r.extended {
 		r.extended = true
-		plain := *r.chat
-		plain.Transcript = nil
-		r.text += textPerByte * len(jsonOf(&plain))
+		r.text += textPerByte * r.length()
 	}
 	r.text -= n
 	if n < 0 || r.text < 0 {

@@ -51,6 +51,25 @@ func Conversation() *rapid.Generator[*chat.Conversation] {
 	})
 }
 
+// Long generates a conversation of Conversation, but with hundreds or thousands of messages.
+func Long() *rapid.Generator[*chat.Conversation] {
+	return rapid.Custom(func(t *rapid.T) *chat.Conversation {
+		c := Conversation().Draw(t, "conversation")
+		want := rapid.SampledFrom([]int{700, 2_000, 6_000}).Draw(t, "messages")
+		some := append(list(t, "messages", 6, message), chat.Message{Role: chat.Visitor, Text: "hello"})
+		const most = 4 << 20 // bytes of text, lest a long text is repeated thousands of times
+		size := 0
+		c.Messages = nil
+		for i := 0; len(c.Messages) < want && size < most; i++ {
+			m := some[i%len(some)]
+			size += len(m.Text)
+			c.Messages = append(c.Messages, m)
+		}
+		c.Normalize()
+		return c
+	})
+}
+
 // Many returns a conversation of n messages, which alternate between a visitor and an agent.
 func Many(n int) *chat.Conversation {
 	c := &chat.Conversation{
