@@ -90,7 +90,7 @@ func fields(s Settings) []connectors.Field {
 	}
 	headers := connectors.Field{
 		Name: "headers", Type: connectors.Map, Keys: token, NotKeys: s.taken(), Items: text,
-		Doc: "further headers; line breaks become spaces",
+		Doc: "further headers, whose names are letters, digits and hyphens; line breaks become spaces",
 	}
 	return []connectors.Field{body, path, query, headers, lookup, update}
 }
