@@ -77,11 +77,19 @@ func (c *Config) putDefinition(root *yaml.Node) {
 	c.putAlerts(root)
 }
 
-// RoutesText returns the routes as a YAML list that WithRoutes reads, "" if there are none.
+// RoutesText returns the routes as a YAML list that WithRoutes reads, without keys that say what goes without saying; ""
+// if there are none.
 func (c *Config) RoutesText() (string, error) {
 	routes := c.routesNode()
 	if routes == nil {
 		return "", nil
+	}
+	for _, r := range routes.Content {
+		for i := len(r.Content) - 2; i >= 0; i -= 2 {
+			if value := r.Content[i+1]; value.Kind == yaml.ScalarNode && slices.Contains([]string{"false", "0s", ""}, value.Value) {
+				r.Content = slices.Delete(r.Content, i, i+2)
+			}
+		}
 	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)

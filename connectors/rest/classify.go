@@ -117,7 +117,7 @@ func (x *exchange) failed(ctx context.Context, r *http.Request, err error, uncer
 	text := "failed: " + x.client.clean(r, err.Error())
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		text, e.Cause = "stopped before the target answered", "stopped"
+		text, e.Cause = "stopped before the target answered", "cut off"
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		text, e.Cause = "got no answer in time", "timeout"
 		e.Hint = "the target is slow or out of reach; timeout on the target gives it longer"
@@ -130,15 +130,15 @@ func (x *exchange) failed(ctx context.Context, r *http.Request, err error, uncer
 
 func failureHint(err error) (cause, hint string) {
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return "dns", "the host name cannot be resolved; check its spelling and this machine's DNS"
+		return "name not found", "the host name cannot be resolved; check its spelling and this machine's DNS"
 	}
 	switch {
 	case distrusted(err):
-		return "tls", "the target's TLS certificate is not trusted here; check the host name, its date and this machine's certificate authorities"
+		return "certificate", "the target's TLS certificate is not trusted here; check the host name, its date and this machine's certificate authorities"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "refused", "nothing listens at this address; check host and port"
+		return "connection refused", "nothing listens at this address; check host and port"
 	}
-	return "network", "the connection failed; check the address and the network between"
+	return "connection failed", "the connection failed; check the address and the network between"
 }
 
 // distrusted tells whether TLS refused the target's certificate, which another try does not change.

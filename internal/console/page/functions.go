@@ -40,7 +40,8 @@ var functions = template.FuncMap{
 	"add":          func(a, b int) int { return a + b },
 	"tab":          tabOf,
 	"next":         func(v url.Values, cursor string) string { return with(v, "cursor", cursor) },
-	"groups":       func(f Frame, g []ledger.Failure) failureGroups { return failureGroups{f, g} },
+	"groups":       func(f Frame, g []ledger.Failure) failureGroups { return failureGroups{f, g, f.Operates()} },
+	"told":         func(f Frame, g []ledger.Failure) failureGroups { return failureGroups{f, g, false} },
 	"deliveriesOf": func(base string, rows []ledger.DeliveryRow) deliveriesOf { return deliveriesOf{base, rows} },
 	"ranges":       func() []string { return Ranges },
 	"depth":        func(n int) string { return "d" + strconv.Itoa(min(n, 6)) },
@@ -62,7 +63,8 @@ func tabOf(v interface{ frame() Frame }, name, link, text string) tab {
 
 type failureGroups struct {
 	Frame
-	Groups []ledger.Failure
+	Groups  []ledger.Failure
+	Replays bool // offers to replay them
 }
 
 type deliveriesOf struct {
