@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -195,7 +196,10 @@ func (n *node) step(step any) (key, value *node) {
 	return nil, nil
 }
 
-// wordLength returns how long the word or the text in quotes at an offset is, at least 1.
+// otherLanguage is a value as other languages write it, such as {{ visitor.name }}.
+var otherLanguage = regexp.MustCompile(`^(?:[%#]?\{+[^{}]*\}+|\$[\w.]*\w)`)
+
+// wordLength returns how long the word, the text in quotes or the value of another language at an offset is, at least 1.
 func wordLength(text string, offset int) int {
 	if offset >= len(text) {
 		return 1
@@ -206,6 +210,9 @@ func wordLength(text string, offset int) int {
 			return end + 2
 		}
 		return 1
+	}
+	if found := otherLanguage.FindString(rest); found != "" {
+		return len(found)
 	}
 	n := strings.IndexFunc(rest, func(r rune) bool {
 		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')

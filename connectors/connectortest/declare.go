@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"regexp"
 	"strings"
 	"testing"
@@ -46,9 +47,15 @@ func testSettings(t *testing.T, s Suite) {
 	if err := s.Type.Validate(settings); err != nil {
 		t.Errorf("the suite's settings are not valid: %v", err)
 	}
-	for _, key := range settingKeys(t, reflect.TypeOf(settings).Elem(), "") {
+	keys := settingKeys(t, reflect.TypeOf(settings).Elem(), "")
+	for _, key := range keys {
 		if !snakeCase.MatchString(key[strings.LastIndex(key, ".")+1:]) {
 			t.Errorf("setting %s is not snake_case", key)
+		}
+	}
+	for _, warning := range s.Type.Warnings(settings) {
+		if !slices.Contains(keys, warning.Key) || warning.Hint == "" {
+			t.Errorf("the warning %q needs the key of a setting and a hint", warning)
 		}
 	}
 }
