@@ -285,6 +285,10 @@ func checkExplained(t *testing.T, where string, e *gateway.Explained) int {
 		if _, err := json.Marshal(target.Fields); err != nil {
 			t.Errorf("%s: target %s: %v", where, target.Target, err)
 		}
+		preview, ok := e.Previews[target.Target]
+		if !ok || preview.Error != "" || len(preview.Requests) == 0 && len(preview.NotSent) == 0 {
+			t.Errorf("%s: target %s would be sent %+v", where, target.Target, preview)
+		}
 	}
 	return len(e.Targets)
 }
