@@ -83,6 +83,7 @@ var retainCases = map[string]func(*desk){
 	"what outlives the bodies":               retainIdentity,
 	"a conversation is forgotten in the end": retainForget,
 	"quarantine":                             retainQuarantine,
+	"configurations that nothing refers to":  retainConfigs,
 	"nothing without limits":                 retainNothing,
 	"space is given back":                    retainSpace,
 	"no room":                                retainFull,
@@ -198,10 +199,50 @@ func retainQuarantine(d *desk) {
 	d.equal("quarantined", d.stats().Quarantined, int64(0))
 }
 
+// retainConfigs: what a delivery was accepted under or tried with stays, and what is in force.
+func retainConfigs(d *desk) {
+	d.reopen(keeping)
+	all := []string{"accepted-under", "today", "once", "nobody's", "in force"}
+	for _, hash := range all {
+		d.must(d.engine.SaveConfig(d.Context(), hash, []byte(hash)))
+	}
+	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Pending, later)
+	h := to(hook("c2", 5, "b"), "crm")
+	p := h.Plan("", 0)
+	p.Config = "once"
+	h.Plan = func(string, int) ledger.Plan { return p }
+	d.accept(h, ledger.Accepted, 1)
+	d.settle(d.claim("crm"), ledger.Delivered, delivered)
+	d.reopen()
+	d.must(d.engine.SaveConfig(d.Context(), "in force", []byte("in force")))
+	snapshots := func(what string, want ...string) {
+		d.Helper()
+		var got []string
+		for _, hash := range all {
+			snapshot, err := d.engine.Config(d.Context(), hash)
+			if err == nil && string(snapshot) == hash {
+				got = append(got, hash)
+			} else if !errors.Is(err, ledger.ErrNotFound) {
+				d.Fatal(err)
+			}
+		}
+		d.equal(what, got, want)
+	}
+	d.must(d.engine.Retain(d.Context(), in(2)))
+	snapshots("kept after two days", "accepted-under", "today", "once", "in force")
+	d.must(d.engine.Retain(d.Context(), in(400)))
+	snapshots("kept while something is pending", "accepted-under", "today", "in force")
+}
+
 func retainNothing(d *desk) {
 	d.accept(hook("unrouted", 5, "a"), ledger.Unrouted, 1)
+	d.must(d.engine.SaveConfig(d.Context(), "h1", []byte("h1")))
+	d.reopen()
 	d.must(d.engine.Retain(d.Context(), in(100000)))
 	d.equal("kept", d.kept(), []string{"unrouted"})
+	_, err := d.engine.Config(d.Context(), "h1")
+	d.must(err)
 }
 
 // bulk accepts n conversations with a body of 64 KiB that does not compress, and returns the first error.

@@ -74,7 +74,9 @@ type Ledger struct {
 	slot    int16 // of accepts and settles; slot + 1 of everything else
 	replica string
 
-	names     atomic.Pointer[names] // nil: nothing has been renamed
+	config    atomic.Pointer[string] // hash of the configuration that was saved last; nil: none
+	pruned    atomic.Int64           // when snapshots that nobody needs were looked for, in microseconds
+	names     atomic.Pointer[names]  // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	room      room
 

@@ -24,12 +24,16 @@ import (
 //
 // Before that it does what Rename has left. It returns at once, without an error, when another replica is at it.
 //
-// What recognizes a conversation, and the receipts of its targets, stay for a year at least.
+// What recognizes a conversation, and the receipts of its targets, stay for a year at least. Snapshots of configurations
+// stay as long as a delivery refers to them or a replica uses them.
 func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	if err := l.enter(); err != nil {
 		return err
 	}
 	defer l.users.Done()
+	if err := l.inForce(ctx); err != nil {
+		return err
+	}
 	locking, cancel := brief(ctx)
 	defer cancel()
 	conn, err := l.pool.Acquire(locking)
@@ -67,7 +71,8 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 			func(ctx context.Context) error { return l.dropDays(ctx, now, until) },
 			func(ctx context.Context) error {
 				return l.forget(ctx, now.Add(-max(keep.Delivered, keep.Dead, identityAge)))
-			})
+			},
+			func(ctx context.Context) error { return l.dropConfigs(ctx, now) })
 	}
 	if keep.Dead > 0 {
 		steps = append(steps, func(ctx context.Context) error { return l.dropQuarantine(ctx, now.Add(-keep.Dead)) })

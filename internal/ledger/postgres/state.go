@@ -1,5 +1,5 @@
-// This file keeps what is beside conversations: configurations by hash, the state of targets, what is left of their
-// rates, and how much room there is.
+// This file keeps what is beside conversations: the state of targets, what is left of their rates, and how much room
+// there is.
 
 package postgres
 
@@ -24,20 +24,6 @@ func (l *Ledger) exec(ctx context.Context, allowed time.Duration, sql string, ar
 			return nil
 		})
 	})
-}
-
-// SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
-func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
-	return l.exec(ctx, patience, `INSERT INTO config (hash, snapshot) VALUES ($1, $2) ON CONFLICT (hash) DO NOTHING`, hash, l.codec.Pack(snapshot))
-}
-
-// Config returns the snapshot of a configuration, or ledger.ErrNotFound.
-func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
-	var packed []byte
-	if err := l.read(ctx, `SELECT snapshot FROM config WHERE hash = $1`, []any{hash}, &packed); err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", hash, err)
-	}
-	return l.codec.Unpack(packed)
 }
 
 // TargetState returns the state of a target; the zero value if none was saved.

@@ -60,6 +60,7 @@ type Ledger struct {
 	aside      atomic.Int64 // damaged files beside it that have not been repaired
 	generation atomic.Int64 // how often it was replaced by a fresh one
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
+	pruned     atomic.Int64 // when snapshots that nobody needs were looked for, in microseconds
 
 	fresh     fresh                 // conversations that were accepted just now
 	indexer   *indexer              // nil in a ledger that is only looked at

@@ -381,6 +381,7 @@ func (r *repair) takeConfigs(ctx context.Context) error {
 			if _, err := r.ledger.codec.Unpack(snapshot); err != nil {
 				continue
 			}
+			r.ledger.configs.Store(hash, snapshot) // what refers to it comes later
 			if err := t.exec(`INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, snapshot); err != nil {
 				return err
 			}

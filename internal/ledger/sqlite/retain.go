@@ -29,12 +29,13 @@ func (l *Ledger) Keep(r ledger.Retention) { l.retention.Store(&r) }
 //
 // Before that it does what Rename has left.
 //
-// What recognizes a conversation, and the receipts of its targets, stay for a year at least.
+// What recognizes a conversation, and the receipts of its targets, stay for a year at least. Snapshots of configurations
+// stay as long as a delivery refers to them.
 func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	keep := *l.retention.Load()
 	steps := []func(context.Context) (more bool, err error){l.finishRename, l.setClockRight}
 	if keep.Delivered > 0 {
-		steps = append(steps, l.expire(now), l.forget(now.Add(-max(keep.Delivered, keep.Dead, identityAge))))
+		steps = append(steps, l.expire(now), l.forget(now.Add(-max(keep.Delivered, keep.Dead, identityAge))), l.dropConfigs(now))
 	}
 	if keep.Dead > 0 {
 		steps = append(steps, l.dropQuarantine(now.Add(-keep.Dead)))

@@ -1,4 +1,4 @@
-// This file keeps what is beside conversations: configurations by hash and the state of targets.
+// This file keeps what is beside conversations: the state of targets, and whether something can be stored.
 
 package sqlite
 
@@ -13,24 +13,6 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
-
-// SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing.
-func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
-	packed := l.codec.Pack(snapshot)
-	l.configs.Store(hash, packed)
-	return l.write(ctx, func(t *tx) error {
-		return t.exec(`INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)
-	})
-}
-
-// Config returns the snapshot of a configuration, or ledger.ErrNotFound.
-func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
-	var packed []byte
-	if err := l.read(ctx, `SELECT snapshot FROM config WHERE hash = ?`, []any{hash}, &packed); err != nil {
-		return nil, fmt.Errorf("configuration %s: %w", hash, err)
-	}
-	return l.codec.Unpack(packed)
-}
 
 // TargetState returns the state of a target; the zero value if none was saved.
 func (l *Ledger) TargetState(ctx context.Context, name string) (ledger.TargetState, error) {

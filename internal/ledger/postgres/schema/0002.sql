@@ -111,3 +111,6 @@ CREATE TABLE series (
     PRIMARY KEY (kind, at, name, what)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 CREATE INDEX series_age ON series (at);
+
+-- When a replica said last that the configuration is in force.
+ALTER TABLE config ADD COLUMN used_at bigint NOT NULL DEFAULT (extract(epoch FROM now()) * 1000000)::bigint;
