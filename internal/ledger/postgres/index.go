@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
@@ -21,49 +23,48 @@ const (
 	indexGap = time.Second
 	// indexBatch is how many conversations share a transaction: few, for a hook of one of them waits for it.
 	indexBatch = 100
-	// indexPatience is for how long a list waits until what has come in is indexed. After an upgrade of a large ledger
-	// that is not enough, and a list shows what there is.
+	// indexPatience is for about how long a list waits until what has come in is indexed. After an upgrade of a large
+	// ledger that is not enough, and a list shows what there is.
 	indexPatience = 2 * time.Second
 )
 
-// index brings summaries up to date until ctx ends: one replica at a time, the others look whether it is still there.
+// index brings summaries up to date until ctx ends: one replica at a time, the others look whether it is still there. It
+// rests as long as it works, so that under load hooks and deliveries have the better half of the database.
 func (l *Ledger) index(ctx context.Context) {
-	ticker := time.NewTicker(indexGap)
-	defer ticker.Stop()
+	wait := indexGap
 	for {
 		select {
-		case <-ticker.C:
+		case <-time.After(wait):
 		case <-ctx.Done():
 			return
 		}
-		for more := true; more && ctx.Err() == nil; {
-			n, err := l.indexSome(ctx, false)
-			if err != nil && ctx.Err() == nil {
-				l.options.Logger.Debug("indexing failed; it is tried again", "error", err)
-			}
-			more = n == indexBatch
+		began := time.Now()
+		n, err := l.indexSome(ctx, false)
+		if wait = indexGap; n == indexBatch {
+			wait = time.Since(began)
+		}
+		if err != nil && ctx.Err() == nil {
+			l.options.Logger.Debug("indexing failed; it is tried again", "error", err)
 		}
 	}
 }
 
 // catchUp indexes what has come in, for a list that is asked for now.
 func (l *Ledger) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, indexPatience)
-	defer cancel()
-	for {
+	for deadline := time.Now().Add(indexPatience); time.Now().Before(deadline); {
 		behind, err := isBehind(ctx, l.pool)
-		if err == nil && behind {
-			var n int
-			n, err = l.indexSome(ctx, true)
-			behind = n > 0
+		if err != nil || !behind {
+			return err
 		}
-		switch {
-		case ctx.Err() != nil && context.Cause(ctx) == context.DeadlineExceeded:
-			return nil // the list shows what is indexed
-		case err != nil || !behind:
+		n, err := l.indexSome(ctx, true)
+		if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == "55P03" {
+			return nil // a replica is at it and hangs
+		}
+		if err != nil || n == 0 {
 			return err
 		}
 	}
+	return nil // the list shows what is indexed
 }
 
 // isBehind tells whether something is not indexed. The order has the planner take the index, which it thinks is large.
@@ -96,6 +97,7 @@ func (l *Ledger) indexSome(ctx context.Context, wait bool) (int, error) {
 	mine := false
 	err := l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
 		b.Queue(`SET LOCAL synchronous_commit = off`) // what is lost is indexed again
+		b.Queue(`SET LOCAL lock_timeout = '1s'`)
 		each(b, func(rows pgx.Rows) error { return rows.Scan(&mine) }, lock, l.key("index", ""))
 	}, func(t *tx) (err error) {
 		if found = nil; !mine {
