@@ -48,6 +48,7 @@ var flaws = map[string]string{
 	"check always passes":       "check tells what is wrong",
 	"check never passes":        "check passes",
 	"setting without doc":       "settings are declared",
+	"warns without a hint":      "settings are declared",
 	"camel case":                "fields are declared",
 	"maps what is not declared": "the default mapping fits",
 	"short README":              "README.md names everything",
@@ -149,6 +150,12 @@ func define[S any](flaw string) connectors.Type {
 		Doc: "a connector with one flaw", Mapping: mapping,
 		Fields: func(S) []connectors.Field { return fields },
 		Once:   func(S) connectors.Once { return connectors.OnceLookup },
+		Warnings: func(S) []*connectors.SettingError {
+			if flaw == "warns without a hint" {
+				return []*connectors.SettingError{{Key: "token", Problem: "is old"}}
+			}
+			return []*connectors.SettingError{{Key: "token", Problem: "is old", Hint: "make another"}}
+		},
 		New: func(_ S, env connectors.Env) (connectors.Connector, error) {
 			c := &flawed{flaw: flaw, env: env}
 			if flaw == "opens with I/O" {
