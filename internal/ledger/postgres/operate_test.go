@@ -4,12 +4,17 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -151,4 +156,162 @@ func TestE2EPostgresReplicasReplay(t *testing.T) {
 		t.Errorf("%d of the other target are dead, want %d (%v)", got, n, err)
 	}
 	sound(t, a)
+}
+
+// upgraded opens a ledger with the rows that a program of version 1 left.
+func upgraded(t *testing.T) (l *Ledger, at string) {
+	t.Helper()
+	at = url(t)
+	dump, err := os.ReadFile("testdata/v1.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, schema, _ := strings.Cut(at, "search_path=")
+	sql(t, at, strings.ReplaceAll(string(dump), "afterchat_v1", schema))
+	return open(t, at, Options{}), at
+}
+
+// A ledger of version 1 is listed, searched and replayed like one of this version.
+func TestE2EPostgresUpgrade(t *testing.T) {
+	t.Parallel()
+	l, _ := upgraded(t)
+	for name, c := range map[string]struct {
+		filter ledger.Filter
+		want   []string
+	}{
+		"everything": {ledger.Filter{}, []string{"dead", "delivered", "gone", "pending", "revised", "silent", "unrouted"}},
+		"text":       {ledger.Filter{Text: []string{"second revision"}}, []string{"revised"}},
+		"words":      {ledger.Filter{Text: []string{"hello"}}, []string{"dead", "delivered", "pending", "revised", "silent", "unrouted"}},
+		"unrouted":   {ledger.Filter{Unrouted: true}, []string{"unrouted"}},
+		"route":      {ledger.Filter{Routes: []string{"all"}}, []string{"dead", "delivered", "gone", "pending", "revised", "silent"}},
+		"class":      {ledger.Filter{Classes: []string{"rejected 422"}}, []string{"dead"}},
+		"old":        {ledger.Filter{Until: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}, []string{"dead", "delivered", "silent"}},
+		"new":        {ledger.Filter{Since: time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)}, []string{"gone", "pending", "revised", "unrouted"}},
+		"of an hour": {
+			ledger.Filter{Since: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), Until: time.Date(2026, 3, 1, 12, 0, 1, 0, time.UTC)},
+			[]string{"dead", "delivered", "silent"},
+		},
+	} {
+		if got := found(t, l, c.filter); !slices.Equal(got, c.want) {
+			t.Errorf("%s: found %v, want %v", name, got, c.want)
+		}
+	}
+	failures, err := l.Failures(t.Context(), ledger.Filter{})
+	if err != nil || len(failures) != 1 {
+		t.Fatalf("failures %+v, %v; want one group", failures, err)
+	}
+	f := failures[0]
+	f.First, f.Last = time.Time{}, time.Time{}
+	want := ledger.Failure{Target: "help", Class: "rejected 422", State: ledger.Dead, Count: 1, Reason: "no such field", Example: "dead"}
+	if diff := cmp.Diff(want, f); diff != "" {
+		t.Error(diff)
+	}
+	if got, err := l.Look(t.Context(), "gone"); err != nil || !got.BodiesGone || got.FirstAt.IsZero() {
+		t.Errorf("the one without bodies: %+v, %v", got, err)
+	}
+	job, err := l.CreateReplay(t.Context(), ledger.ReplayJob{})
+	if err == nil {
+		job, err = l.StepReplay(t.Context(), job.ID, 10)
+	}
+	if err != nil || job.State != ledger.JobDone || job.Total != 2 || job.Done != 2 {
+		t.Errorf("replay: %+v, %v; want both dead ones", job, err)
+	}
+	sound(t, l)
+}
+
+// What a program of version 1 stores beside this one is found, and so is what was begun before and committed after
+// something newer had been indexed.
+func TestE2EPostgresBesideVersion1(t *testing.T) {
+	t.Parallel()
+	l, at := upgraded(t)
+	if got := found(t, l, ledger.Filter{Text: []string{"hello"}}); len(got) != 6 {
+		t.Fatalf("found %v", got)
+	}
+	ctx := context.WithoutCancel(t.Context())
+	conn, err := pgx.Connect(ctx, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	late, err := conn.Begin(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const like = ` FROM conversation WHERE id = 'dead'`
+	for _, statement := range []string{
+		`INSERT INTO conversation (number, id, platform, session, revision, stale, ended_at, seen_at, bodies, day, fingerprints, chain)
+			SELECT nextval('conversation_number'), 'late', platform, session, revision, stale, ended_at, seen_at, bodies, day, '', ''` + like,
+		`INSERT INTO body (day, conversation, revision, received_at, content_type, decoded, raw)
+			SELECT b.day, l.number, b.revision, b.received_at, b.content_type, b.decoded, b.raw FROM conversation l, conversation c
+			JOIN body b ON b.day = c.day AND b.conversation = c.number WHERE c.id = 'dead' AND l.id = 'late'`,
+		`INSERT INTO total (name, slot, n) VALUES ('conversations', 63, 1)`,
+	} {
+		if _, err := late.Exec(ctx, statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept(t, l, said("newer", "hello from later"))
+	hello := ledger.Filter{Text: []string{"hello"}}
+	if got := found(t, l, hello); !slices.Contains(got, "newer") || slices.Contains(got, "late") {
+		t.Fatalf("before the commit: %v", got)
+	}
+	if err := late.Commit(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if got := found(t, l, hello); !slices.Contains(got, "late") {
+		t.Errorf("after the commit: %v", got)
+	}
+	// A revision that the other program took, and a death.
+	sql(t, at, `UPDATE conversation SET revision = 2 WHERE id = 'late'`,
+		`INSERT INTO body (day, conversation, revision, received_at, content_type, decoded, raw)
+			SELECT b.day, c.number, 2, b.received_at, b.content_type, (SELECT r.decoded FROM body r JOIN conversation n ON n.number = r.conversation
+			WHERE n.id = 'revised' AND r.revision = 2), b.raw FROM conversation c JOIN body b ON b.conversation = c.number WHERE c.id = 'late'`)
+	if got := found(t, l, ledger.Filter{Text: []string{"second revision"}}); !slices.Equal(got, []string{"late", "revised"}) {
+		t.Errorf("after a revision: %v", got)
+	}
+	sql(t, at, `UPDATE delivery SET class = '', reason = '', failed_at = 0 WHERE state = 2`)
+	if err := l.Retain(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if got := found(t, l, ledger.Filter{Classes: []string{"rejected 422"}}); !slices.Equal(got, []string{"dead"}) {
+		t.Errorf("after retention: %v", got)
+	}
+	sound(t, l)
+}
+
+// The process dies between the steps of a job: another one goes on, and nothing is replayed twice.
+func TestE2EPostgresReplayResumed(t *testing.T) {
+	t.Parallel()
+	at := url(t)
+	first := open(t, at, Options{})
+	const n = 60
+	for i := range n {
+		accept(t, first, hook(fmt.Sprint("c", i), "help"))
+	}
+	die(t, first, "help", "rejected 422")
+	job, err := first.CreateReplay(t.Context(), ledger.ReplayJob{Filter: ledger.Filter{Targets: []string{"help"}}, Replay: ledger.Replay{Pinned: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if job, err = first.StepReplay(t.Context(), job.ID, 25); err != nil || job.Done != 25 || job.State != ledger.JobRunning {
+		t.Fatalf("%+v, %v", job, err)
+	}
+	die(t, first, "help", "rejected again") // those that were replayed die once more
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, at, Options{})
+	for job.State == ledger.JobRunning {
+		if job, err = second.StepReplay(t.Context(), job.ID, 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if job.Done != n || job.Skipped != 0 {
+		t.Errorf("%+v, want %d done", job, n)
+	}
+	due := claim(t, second, "help", time.Hour).Deliveries
+	if len(due) != n-25 {
+		t.Errorf("%d are due, want %d", len(due), n-25)
+	}
+	sound(t, second)
 }
