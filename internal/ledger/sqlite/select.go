@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// fewRows is up to how many rows are counted to find the condition that selects least.
-	fewRows = 2000
+	// manyRows is up to how many rows are counted to find the condition that selects least.
+	manyRows = 20000
+	// fewRows is up to how many rows are held against all that a text matches; beyond them the text is the better guide.
+	fewRows = 500
 	// fewRatings is how many different ratings have an arm each; beyond them the list is read along the numbers.
 	fewRatings = 20
 )
@@ -31,6 +33,7 @@ type selection struct {
 	f          ledger.Filter
 	phrases    []row.Phrase
 	deliveries bool     // rows are deliveries, not conversations
+	unfolds    bool     // rows are conversations that have such a delivery
 	targets    []string // that have ever had a delivery
 	low, high  int64    // numbers between which the time allows conversations
 	oldest     bool     // in the order of arrival
@@ -45,6 +48,7 @@ type arm struct {
 	args   []any
 	target string // the only one of its deliveries; "" if there are others
 	has    string // aliases of the tables that it has: c conversation, s summary, d delivery, f search
+	double bool   // a conversation may be there twice
 }
 
 func (a *arm) and(where string, args ...any) {
@@ -228,40 +232,46 @@ func (q *selection) complete(a arm, after *spot) arm {
 		}
 	}
 	if len(q.phrases) > 0 && !strings.Contains(a.has, "f") {
-		a.and("EXISTS (SELECT 1 FROM search f WHERE f.search MATCH ? AND f.rowid = "+a.number+")", q.match())
+		// Not a question for each row: the beginning of a word is looked up as a whole.
+		a.and(a.number+" IN (SELECT rowid FROM search WHERE search MATCH ?)", q.match())
 	}
 	switch {
 	case q.deliveries:
 		join("d", "delivery", "conversation")
 		q.delivery(&a)
+		q.dead(&a)
 	case strings.Contains(a.has, "d"):
 		q.delivery(&a)
-	case q.ofDeliveries():
+		q.dead(&a)
+	case q.ofDeliveries() || q.unfolds:
 		b := arm{}
+		b.and("d.conversation = " + a.number)
 		q.delivery(&b)
-		a.and("EXISTS (SELECT 1 FROM delivery d WHERE d.conversation = "+a.number+" AND "+strings.Join(b.where, " AND ")+")", b.args...)
+		q.dead(&b)
+		a.and("EXISTS (SELECT 1 FROM delivery d"+b.condition()+")", b.args...)
 	}
+	if after == nil {
+		return a
+	}
+	// The row after a spot has a later target of the same conversation, or another conversation.
+	op := " < ?"
+	switch later := q.deliveries && a.target > after.target; {
+	case q.oldest && later:
+		op = " >= ?"
+	case q.oldest:
+		op = " > ?"
+	case later:
+		op = " <= ?"
+	}
+	a.and(a.number+op, after.number)
+	return a
+}
+
+// dead is that a delivery d is dead since before the selection was made.
+func (q *selection) dead(a *arm) {
 	if q.died > 0 {
 		a.and("d.state = 2 AND d.settled_at <= ?", q.died)
 	}
-	switch {
-	case after == nil:
-	case q.oldest && a.target != "" && a.target > after.target:
-		a.and(a.number+" >= ?", after.number)
-	case q.oldest && a.target != "":
-		a.and(a.number+" > ?", after.number)
-	case q.oldest:
-		a.and(a.number+" >= ?", after.number)
-		a.and("("+a.number+" > ? OR d.target > ?)", after.number, after.target)
-	case !q.deliveries || a.target != "" && a.target <= after.target:
-		a.and(a.number+" < ?", after.number)
-	case a.target != "":
-		a.and(a.number+" <= ?", after.number)
-	default:
-		a.and(a.number+" <= ?", after.number)
-		a.and("("+a.number+" < ? OR d.target > ?)", after.number, after.target)
-	}
-	return a
 }
 
 func list(values any) string {
@@ -277,42 +287,68 @@ func (a *arm) condition() string {
 	return " WHERE " + strings.Join(a.where, " AND ")
 }
 
-// drive returns the arms along which the selection is best read.
+// drive returns the arms along which the selection is best read: those of the condition that selects least.
 func (q *selection) drive(ctx context.Context) ([]arm, error) {
 	candidates, err := q.drivers(ctx)
-	if err != nil || len(candidates) == 0 {
-		return q.everything(), err
-	}
-	if len(candidates) == 1 {
+	text := q.byText()
+	switch {
+	case err != nil:
+		return nil, err
+	case len(candidates) == 0 && text == nil:
+		return q.everything(), nil
+	case len(candidates) == 0:
+		return text, nil
+	case len(candidates) == 1 && text == nil:
 		return candidates[0], nil
 	}
-	best, least := candidates[0], fewRows
+	best, least := candidates[0], manyRows
 	for _, arms := range candidates {
-		n := 0
-		for _, a := range arms {
-			if n >= least {
-				break
-			}
-			var more int
-			err := q.view.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+a.from+a.condition()+` LIMIT ?)`,
-				append(slices.Clone(a.args), least-n)...).Scan(&more)
-			if err != nil {
-				return nil, err
-			}
-			n += more
+		n, err := q.estimate(ctx, arms, least)
+		if err != nil {
+			return nil, err
 		}
 		if n < least {
 			best, least = arms, n
 		}
 	}
-	return best, nil
+	if text == nil {
+		return best, nil
+	}
+	n, err := q.estimate(ctx, text, least)
+	if n < least || least > fewRows {
+		best = text
+	}
+	return best, err
+}
+
+// estimate counts the rows of arms, but for the other conditions, up to a limit.
+func (q *selection) estimate(ctx context.Context, arms []arm, limit int) (n int, err error) {
+	for _, a := range arms {
+		var more int
+		err := q.view.QueryRowContext(ctx, `SELECT count(*) FROM (SELECT 1 FROM `+a.from+a.condition()+` LIMIT ?)`,
+			append(slices.Clone(a.args), limit-n)...).Scan(&more)
+		if err != nil {
+			return 0, err
+		}
+		if n += more; n >= limit {
+			break
+		}
+	}
+	return n, nil
+}
+
+// byText is the arm of the full-text index; nil: no text is asked for.
+func (q *selection) byText() []arm {
+	if len(q.phrases) == 0 || len(q.f.IDs) > 0 {
+		return nil
+	}
+	a := arm{from: "search f", number: "f.rowid", has: "f"}
+	a.and("f.search MATCH ?", q.match())
+	return []arm{a}
 }
 
 // everything is read along the numbers.
 func (q *selection) everything() []arm {
-	if q.deliveries {
-		return []arm{{from: "delivery d", number: "d.conversation", has: "d"}}
-	}
 	return []arm{{from: "conversation c", number: "c.number", has: "c"}}
 }
 
@@ -345,14 +381,18 @@ func (q *selection) drivers(ctx context.Context) (candidates [][]arm, err error)
 	if arms := q.byDelivery(); len(arms) > 0 {
 		candidates = append(candidates, arms)
 	}
+	if !f.FailedSince.IsZero() || !f.FailedUntil.IsZero() {
+		a := arm{from: "delivery d INDEXED BY failed", number: "+d.conversation", has: "d", double: true}
+		until := int64(math.MaxInt64)
+		if !f.FailedUntil.IsZero() {
+			until = row.Micros(f.FailedUntil)
+		}
+		a.and("d.failed_at > 0 AND d.failed_at BETWEEN ? AND ?", row.Micros(f.FailedSince), until)
+		candidates = append(candidates, []arm{a})
+	}
 	if f.Unrouted {
 		a := arm{from: "summary s INDEXED BY summary_unrouted", number: "s.number", has: "s"}
 		a.and("s.unrouted = 1")
-		candidates = append(candidates, []arm{a})
-	}
-	if len(q.phrases) > 0 {
-		a := arm{from: "search f", number: "f.rowid", has: "f"}
-		a.and("f.search MATCH ?", q.match())
 		candidates = append(candidates, []arm{a})
 	}
 	if arms, err := q.byRating(ctx); err != nil {
@@ -379,8 +419,7 @@ func distinct(values []string) []string { return slices.Compact(slices.Sorted(sl
 // byDelivery are arms for each target, state and class.
 func (q *selection) byDelivery() (arms []arm) {
 	f := &q.f
-	failed := !f.FailedSince.IsZero() || !f.FailedUntil.IsZero()
-	if len(f.Targets)+len(f.States)+len(f.Classes) == 0 && !failed {
+	if len(f.Targets)+len(f.States)+len(f.Classes) == 0 {
 		return nil
 	}
 	targets, states := q.targets, []ledger.State{ledger.Pending, ledger.Delivered, ledger.Dead, ledger.Skipped, ledger.Superseded}
@@ -388,7 +427,7 @@ func (q *selection) byDelivery() (arms []arm) {
 		targets = distinct(f.Targets)
 	}
 	byClass := len(f.Classes) > 0 && !slices.Contains(f.Classes, "")
-	if byClass || failed {
+	if byClass {
 		states = []ledger.State{ledger.Pending, ledger.Dead} // no others have failed
 	}
 	if len(f.States) > 0 {
@@ -460,46 +499,89 @@ func (q *selection) spots(ctx context.Context, after *spot, limit int) (found []
 		return nil, err
 	}
 	for _, a := range arms {
-		query, args := q.query(a, after, limit)
-		rows, err := q.view.QueryContext(ctx, query, args...)
+		var part []spot
+		if q.deliveries && a.target == "" {
+			part, err = q.unfold(ctx, a, after, limit)
+		} else {
+			part, err = q.ask(ctx, q.complete(a, after), limit)
+		}
 		if err != nil {
 			return nil, err
 		}
-		err = each(rows, func(rows *sql.Rows) error {
-			var p spot
-			err := rows.Scan(&p.number, &p.target)
-			found = append(found, p)
-			return err
-		})
-		if err != nil {
-			return nil, err
-		}
+		found = append(found, part...)
 	}
-	slices.SortFunc(found, func(a, b spot) int {
-		byNumber := cmp.Compare(a.number, b.number)
-		if !q.oldest {
-			byNumber = -byNumber
-		}
-		return cmp.Or(byNumber, cmp.Compare(a.target, b.target))
-	})
+	slices.SortFunc(found, q.order)
 	found = slices.Compact(found)
 	return found[:min(len(found), limit)], nil
 }
 
-// query asks for the first rows of an arm.
-func (q *selection) query(a arm, after *spot, limit int) (string, []any) {
-	a = q.complete(a, after)
-	columns, order := a.number+", ''", a.number
+// order compares two rows of the list.
+func (q *selection) order(a, b spot) int {
+	byNumber := cmp.Compare(a.number, b.number)
 	if !q.oldest {
-		order += " DESC"
+		byNumber = -byNumber
 	}
-	if q.deliveries {
-		columns = a.number + ", d.target"
-		if a.target == "" {
-			order += ", d.target"
+	return cmp.Or(byNumber, cmp.Compare(a.target, b.target))
+}
+
+// ask reads the first rows of a complete arm.
+func (q *selection) ask(ctx context.Context, a arm, limit int) (found []spot, err error) {
+	columns, order := a.number, ""
+	if a.double {
+		columns = "DISTINCT " + columns
+	}
+	if !q.oldest {
+		order = " DESC"
+	}
+	rows, err := q.view.QueryContext(ctx, "SELECT "+columns+" FROM "+a.from+a.condition()+" ORDER BY "+a.number+order+" LIMIT 0 + ?", append(a.args, limit)...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		p := spot{}
+		if q.deliveries {
+			p.target = a.target
+		}
+		err := rows.Scan(&p.number)
+		found = append(found, p)
+		return err
+	})
+	return found, err
+}
+
+// unfold reads deliveries along an arm that has conversations, or several deliveries of one: the conversations that have
+// any first, then which.
+func (q *selection) unfold(ctx context.Context, a arm, after *spot, limit int) (found []spot, err error) {
+	outer := *q
+	outer.deliveries, outer.unfolds = false, true
+	var from *spot
+	if after != nil {
+		from = &spot{number: after.number + 1} // that of after has more, perhaps
+		if q.oldest {
+			from.number = after.number - 1
 		}
 	}
-	return "SELECT " + columns + " FROM " + a.from + a.condition() + " ORDER BY " + order + " LIMIT 0 + ?", append(a.args, limit)
+	conversations, err := outer.ask(ctx, outer.complete(a, from), limit+1)
+	if err != nil || len(conversations) == 0 {
+		return nil, err
+	}
+	inner := arm{from: "delivery d", number: "d.conversation", has: "d"}
+	inner.and("d.conversation IN (SELECT value FROM json_each(?))", list(numbersOf(conversations)))
+	q.delivery(&inner)
+	q.dead(&inner)
+	rows, err := q.view.QueryContext(ctx, "SELECT d.conversation, d.target FROM "+inner.from+inner.condition(), inner.args...)
+	if err != nil {
+		return nil, err
+	}
+	err = each(rows, func(rows *sql.Rows) error {
+		var p spot
+		err := rows.Scan(&p.number, &p.target)
+		if after == nil || q.order(p, *after) > 0 {
+			found = append(found, p)
+		}
+		return err
+	})
+	return found, err
 }
 
 // count counts the selection, to at most limit.

@@ -10,6 +10,7 @@ ALTER TABLE delivery ADD COLUMN pinned    TEXT    NOT NULL DEFAULT '';  -- hash:
 CREATE INDEX leased ON delivery (target) WHERE trying > 0;
 CREATE INDEX listing ON delivery (target, state, conversation);
 CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at) WHERE class <> '';
+CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
 
 ALTER TABLE attempt ADD COLUMN class    TEXT NOT NULL DEFAULT '';
 ALTER TABLE attempt ADD COLUMN config   TEXT NOT NULL DEFAULT '';       -- hash: it was rendered with
