@@ -25,7 +25,7 @@ func (t *target) Preview(rec connectors.Record) (connectors.Preview, error) {
 		r.URL = t.shown(r.URL)
 		r.Reads = r.Method == http.MethodGet && lookup
 		if r.Reads {
-			r.Note = "the look-up before a repeated attempt"
+			r.Note = "a look-up before a repeated attempt; what follows is sent when it finds nothing"
 			return http.StatusNoContent, ""
 		}
 		return t.usual(), "{}"

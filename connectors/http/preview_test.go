@@ -96,7 +96,7 @@ func TestPreview(t *testing.T) {
 				Fields: map[string]any{"body": body, "lookup": map[string]any{"query": map[string]any{"q": "1"}}},
 			},
 			want: connectors.Preview{Requests: []connectors.Request{
-				{Method: "GET", URL: "https://api.example?q=1", Reads: true, Note: "the look-up before a repeated attempt"},
+				{Method: "GET", URL: "https://api.example?q=1", Reads: true, Note: "a look-up before a repeated attempt; what follows is sent when it finds nothing"},
 				{Method: "POST", URL: "https://api.example", Body: jsonBody, Headers: map[string]string{"Content-Type": "application/json"}},
 			}},
 		},

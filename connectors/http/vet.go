@@ -94,7 +94,7 @@ func (v *vetting) path(path any, id bool, at ...any) {
 	}
 	for _, name := range place.FindAllString(strings.Join(texts, " "), -1) {
 		if name != idPlace {
-			v.report(fmt.Sprintf("%s is replaced by nothing", name), "write ${…} for a value of the conversation; only {id} is known, in update", at...)
+			v.report(fmt.Sprintf("%s would be sent as it stands", name), "write ${…} for a value of the conversation; only {id} is known, in update", at...)
 			return
 		}
 		if !id {

@@ -46,10 +46,10 @@ func usualAnswer(r *connectors.Request) (int, string) {
 	switch {
 	case strings.HasSuffix(u.Path, "/batch/read"):
 		r.Reads = true
-		r.Note = "looks for what is there: nothing, here"
+		r.Note = "a look-up; what follows is sent when it finds nothing"
 		return http.StatusOK, `{"results":[]}`
 	case below == "batch/upsert":
-		r.Note = "below, " + id + " stands for the id that this answers"
+		r.Note = "below, " + id + " stands for the id in the answer"
 		return http.StatusOK, `{"results":[{"id":"` + id + `"}]}`
 	case r.Method == http.MethodPost:
 		return http.StatusCreated, `{"id":"` + id + `"}`

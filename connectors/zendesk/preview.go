@@ -48,10 +48,10 @@ func usualAnswer(r *connectors.Request) (int, string) {
 	case strings.HasSuffix(path, "/comments"):
 		return http.StatusOK, `{"comments":[],"meta":{"has_more":false}}`
 	case r.Method == http.MethodGet && strings.HasSuffix(path, "/users/search"):
-		r.Note = "looks for the user; one that was found stays known for an hour"
+		r.Note = "a look-up; what follows is sent when it finds nobody. A user that was found stays known for an hour"
 		return http.StatusOK, `{"users":[]}`
 	case r.Method == http.MethodGet:
-		r.Note = "looks for the ticket"
+		r.Note = "a look-up; what follows is sent when it finds no ticket"
 		return http.StatusOK, `{"tickets":[]}`
 	case strings.HasSuffix(path, "/create_or_update"):
 		r.Note = "only if there is no such user; below, " + strconv.Itoa(standInUser) + " stands for the user's id"
