@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/afterchat/afterchat/internal/gateway"
 )
 
 type healthCommand struct {
@@ -21,13 +23,16 @@ const healthTimeout = 4 * time.Second
 
 // Run asks /readyz of the running gateway.
 func (c healthCommand) Run(p *program) error {
-	address := c.URL
+	address, transport := c.URL, http.RoundTripper(nil)
 	if address == "" {
 		cfg, err := p.load()
 		if err != nil {
 			return err
 		}
-		address = "http://" + dialable(cfg.Admin.Listen) + "/readyz"
+		address = adminBase(cfg) + "/readyz"
+		if transport, err = gateway.AdminTransport(cfg); err != nil {
+			return err
+		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
 	defer cancel()
@@ -35,7 +40,7 @@ func (c healthCommand) Run(p *program) error {
 	if err != nil {
 		return err
 	}
-	client := &http.Client{Timeout: healthTimeout}
+	client := &http.Client{Timeout: healthTimeout, Transport: transport}
 	response, err := client.Do(request)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/afterchat/afterchat/internal/gateway"
@@ -114,7 +115,7 @@ func (c ledgerRepairCommand) Run(p *program) error {
 		if file, err = filepath.Abs(file); err != nil {
 			return err
 		}
-		done, err := gateway.RepairRunning(ctx, "http://"+dialable(cfg.Admin.Listen), file, p.repairProgress(file))
+		done, err := gateway.RepairRunning(ctx, cfg, adminBase(cfg), os.Getenv(tokenVariable), file, p.repairProgress(file))
 		if errors.Is(err, gateway.ErrNotRunning) {
 			done, err = gateway.RepairLedger(ctx, cfg, logger(p.stderr, cfg.Log), file, p.repairProgress(file))
 		}

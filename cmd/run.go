@@ -55,8 +55,11 @@ type commands struct {
 	Test       testCommand       `cmd:"" help:"Run the tests of the configuration: samples and what is expected of them."`
 	Init       initCommand       `cmd:"" help:"Write a commented configuration to start from, for a chat platform and a target."`
 	Send       sendCommand       `cmd:"" help:"Post a hook to a running gateway, or send a marked test record to a target."`
+	Replay     replayCommand     `cmd:"" help:"Send dead deliveries again."`
+	Deliveries deliveriesCommand `cmd:"" help:"List deliveries, look at one, give one up."`
+	Import     importCommand     `cmd:"" help:"Take stored hooks as if they had just come in."`
 	Demo       demoCommand       `cmd:"" help:"Show everything without any account: a pretend help desk and sample chats."`
-	Effective  configCommand     `cmd:"" name:"config" help:"Show the configuration."`
+	Effective  configCommand     `cmd:"" name:"config" help:"Show the configuration, or make a password for the console."`
 	Schema     schemaCommand     `cmd:"" help:"Print the JSON Schema of the configuration, for editors."`
 	Connectors connectorsCommand `cmd:"" help:"List the kinds of targets, or describe one."`
 	Ledger     ledgerCommand     `cmd:"" help:"Audit, repair, back up, upgrade or move what is stored."`

@@ -33,11 +33,12 @@ import (
 func serverCommands() map[string]func(ts *testscript.TestScript, neg bool, args []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"gateway": startGateway, "vendor": startVendor, "certificate": writeCertificate, "damage": damageFile,
+		"waitfor": waitFor, "conversation": conversationID,
 	}
 }
 
 // startGateway runs `gateway FILE`: a gateway with that configuration until the script ends. Its server.listen must be
-// 127.0.0.1:0; the file then gets the address that it listens on.
+// 127.0.0.1:0, and admin.listen may be; the file then gets the addresses that it listens on. server stands above admin.
 func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: gateway FILE")
@@ -68,7 +69,8 @@ func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("gateway: %v", err)
 	case a := <-started:
 		text := ts.ReadFile(args[0])
-		ts.Check(os.WriteFile(path, []byte(strings.Replace(text, "127.0.0.1:0", a.Hooks.String(), 1)), 0o644))
+		text = strings.Replace(text, "127.0.0.1:0", a.Hooks.String(), 1)
+		ts.Check(os.WriteFile(path, []byte(strings.Replace(text, "127.0.0.1:0", a.Admin.String(), 1)), 0o644))
 		ts.Setenv("HOOKS", a.Hooks.String())
 	}
 }

@@ -185,7 +185,7 @@ func (q *request) checkQuery(known []parameter) error {
 func filterParameters() []parameter {
 	out := []parameter{{name: "q", doc: "search as in the search box: words, \"phrases\" and field:value"}}
 	for _, f := range searchFields() {
-		out = append(out, parameter{name: f.name, doc: f.doc + "; several values with commas between them", many: true})
+		out = append(out, parameter{name: f.name, doc: f.about() + "; several values with commas between them", many: true})
 	}
 	return out
 }

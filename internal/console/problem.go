@@ -32,14 +32,12 @@ type Mistake struct {
 }
 
 // MistakesError is returned by functions of Options that read a text somebody has sent.
-type MistakesError struct{ Mistakes []Mistake }
-
-func (e *MistakesError) Error() string {
-	if len(e.Mistakes) == 0 {
-		return "it has mistakes"
-	}
-	return e.Mistakes[0].Text
+type MistakesError struct {
+	What     string // the routes, the condition
+	Mistakes []Mistake
 }
+
+func (e *MistakesError) Error() string { return "there are mistakes in " + e.What }
 
 // InputError is a mistake of whoever asks.
 type InputError struct{ Text, Hint string }

@@ -430,7 +430,7 @@ func getSeries(q *request) (any, error) {
 	}
 	from, err := parseInstant(since, now)
 	if err != nil {
-		return nil, &InputError{Text: "since: " + err.Error(), Hint: "write 24h, 7d, 2026-11-01 or 2026-11-01T08:00:00Z"}
+		return nil, &InputError{Text: "since: " + err.Error(), Hint: "write " + instants}
 	}
 	width, err := time.ParseDuration(step)
 	if err != nil || width < ledger.SeriesStep || width%ledger.SeriesStep != 0 {

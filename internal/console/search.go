@@ -4,6 +4,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -35,8 +36,17 @@ func (e *QueryError) Error() string {
 // searchField is one field of the search box.
 type searchField struct {
 	name, doc string
+	write     string // what values look like; "": any text
 	set       func(f *ledger.Filter, value string, now time.Time) error
 	get       func(f ledger.Filter) []string // values that set reads back; nil: nothing is selected by it
+}
+
+// about is what the description of the API says of the field.
+func (f searchField) about() string {
+	if f.write == "" {
+		return f.doc
+	}
+	return f.doc + ": " + f.write
 }
 
 // texts is a field that any of several texts may match.
@@ -59,10 +69,13 @@ func texts(name, doc string, of func(f *ledger.Filter) *[]string, clean func(str
 	}
 }
 
+// instants is how a point in time is written.
+const instants = "24h, 7d, 2026-11-01 or 2026-11-01T08:00:00Z"
+
 // instant is a field that is a point in time.
 func instant(name, doc string, of func(f *ledger.Filter) *time.Time) searchField {
 	return searchField{
-		name: name, doc: doc,
+		name: name, doc: doc, write: instants,
 		set: func(f *ledger.Filter, value string, now time.Time) error {
 			at, err := parseInstant(value, now)
 			*of(f) = at
@@ -81,18 +94,21 @@ func instant(name, doc string, of func(f *ledger.Filter) *time.Time) searchField
 func searchFields() []searchField {
 	return []searchField{
 		texts("target", "name of a target", func(f *ledger.Filter) *[]string { return &f.Targets }, nil),
-		{"state", "pending, delivered, dead, skipped or superseded", setState, getStates},
+		{"state", "state of the delivery", "pending, delivered, dead, skipped or superseded", setState, getStates},
 		texts("class", "class of the newest failure", func(f *ledger.Filter) *[]string { return &f.Classes }, nil),
 		texts("route", "name of a route that the delivery was accepted under", func(f *ledger.Filter) *[]string { return &f.Routes }, nil),
 		texts("from", "name of a source", func(f *ledger.Filter) *[]string { return &f.Sources }, nil),
 		texts("brand", "brand", func(f *ledger.Filter) *[]string { return &f.Brands }, nil),
-		texts("outcome", "completed, missed, offline, dropped or unknown", func(f *ledger.Filter) *[]string { return &f.Outcomes }, cleanOutcome),
+		{
+			"outcome", "how it ended", "completed, missed, offline, dropped or unknown",
+			texts("", "", func(f *ledger.Filter) *[]string { return &f.Outcomes }, cleanOutcome).set, func(f ledger.Filter) []string { return f.Outcomes },
+		},
 		texts("email", "e-mail address of the visitor, whole", func(f *ledger.Filter) *[]string { return &f.Emails }, func(s string) (string, error) { return strings.ToLower(s), nil }),
 		texts("id", "id of a conversation", func(f *ledger.Filter) *[]string { return &f.IDs }, nil),
 		texts("external_id", "the chat platform's id of the conversation", func(f *ledger.Filter) *[]string { return &f.ExternalIDs }, nil),
-		{"rating", "such as 5, <3, >=4", setRating, getRating},
-		{"is", "unrouted: no target gets it", setIs, getIs},
-		instant("since", "came then or later: 24h, 7d, 2026-11-01 or 2026-11-01T08:00:00Z", func(f *ledger.Filter) *time.Time { return &f.Since }),
+		{"rating", "rating by the visitor", "5, <3, or >=4", setRating, getRating},
+		{"is", "no target gets it", "unrouted", setIs, getIs},
+		instant("since", "came then or later", func(f *ledger.Filter) *time.Time { return &f.Since }),
 		instant("until", "came before then", func(f *ledger.Filter) *time.Time { return &f.Until }),
 		instant("failed_since", "its newest attempt failed then or later", func(f *ledger.Filter) *time.Time { return &f.FailedSince }),
 		instant("failed_until", "its newest attempt failed before then", func(f *ledger.Filter) *time.Time { return &f.FailedUntil }),
@@ -152,13 +168,13 @@ func setField(f *ledger.Filter, name, value string, now time.Time) error {
 		return unknownField(name)
 	}
 	if value == "" {
-		return &QueryError{Term: name, Text: name + ": has no value", Hint: "write " + name + ":value; " + fields[i].doc}
+		return &QueryError{Term: name, Text: name + ": has no value", Hint: "write " + name + ": and behind it " + cmp.Or(fields[i].write, "the "+fields[i].doc)}
 	}
 	if err := fields[i].set(f, value, now); err != nil {
 		if q, ok := errors.AsType[*QueryError](err); ok {
 			return q
 		}
-		return &QueryError{Term: name, Text: fmt.Sprintf("%s: %s", name, err), Hint: "write " + fields[i].doc}
+		return &QueryError{Term: name, Text: fmt.Sprintf("%s: %s", name, err), Hint: "write " + fields[i].write}
 	}
 	return nil
 }

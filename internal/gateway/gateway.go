@@ -59,6 +59,7 @@ type Gateway struct {
 	reload   *reload
 	tidy     chan struct{} // asks for retention now
 	local    bool          // the admin listener can be reached from this machine only
+	here     bool          // there is no admin listener: whoever asks has opened the ledger
 	draining atomic.Bool
 
 	connections connections // for hooks

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"path/filepath"
@@ -119,19 +118,23 @@ func (g *Gateway) repair(l *sqlite.Ledger) console.Repair {
 	}
 }
 
-// RepairRunning asks the gateway with its admin listener at base to repair file. It returns ErrNotRunning if there is
-// none.
-func RepairRunning(ctx context.Context, base, file string, progress func(what string, done, of int)) (Repaired, error) {
+// RepairRunning asks the gateway of a configuration, with its admin listener at base, to repair file. token is as in
+// OpenAPI. It returns ErrNotRunning if no gateway runs.
+func RepairRunning(ctx context.Context, cfg *config.Config, base, token, file string, progress func(what string, done, of int)) (Repaired, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/-/ledger/repair?file="+url.QueryEscape(file), nil)
 	if err != nil {
 		return Repaired{}, err
 	}
-	response, err := (&http.Client{}).Do(request) // as long as it takes
+	if token = tokenFor(cfg, token, Admin); token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	transport, err := AdminTransport(cfg)
 	if err != nil {
-		if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-			err = ErrNotRunning
-		}
 		return Repaired{}, err
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request) // as long as it takes
+	if err != nil {
+		return Repaired{}, notRunning(err)
 	}
 	defer func() { _ = response.Body.Close() }()
 	if response.StatusCode != http.StatusOK {

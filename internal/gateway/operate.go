@@ -50,6 +50,9 @@ func (g *Gateway) console() http.Handler {
 
 // access says who is let in, by the configuration in force.
 func (g *Gateway) access() console.Access {
+	if g.here {
+		return console.Access{Local: true}
+	}
 	a := g.setup.Load().access
 	a.Local = g.local
 	return a
@@ -257,7 +260,7 @@ func (g *Gateway) explain(_ context.Context, e console.Explain) (*console.Explai
 	}
 	explained, err := Explain(cfg, e.Source, e.Body(), e.ContentType, time.Now().UTC())
 	if unknown, ok := errors.AsType[*UnknownNameError](err); ok {
-		return nil, &console.InputError{Text: unknown.Error(), Hint: "name one of them"}
+		return nil, &console.InputError{Text: unknown.Error(), Hint: "GET /api/v1/sources lists them"}
 	}
 	if unreadable, ok := errors.AsType[*source.Error](err); ok {
 		return nil, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
@@ -271,7 +274,7 @@ func mistakes(err error) error {
 	if !ok {
 		return err
 	}
-	out := &console.MistakesError{}
+	out := &console.MistakesError{What: "the routes"}
 	for _, p := range problems {
 		out.Mistakes = append(out.Mistakes, console.Mistake{Line: p.Line, Column: p.Column, Width: p.Width, Text: p.Text, Hint: p.Hint, Source: p.Source})
 	}
@@ -282,7 +285,7 @@ func mistakes(err error) error {
 func (g *Gateway) take(ctx context.Context, h console.StoredHook) (console.Decoded, error) {
 	s := g.setup.Load()
 	if h.Only != "" && !slices.Contains(targetNames(s.config), h.Only) {
-		return console.Decoded{}, &console.InputError{Text: unknownName("target", h.Only, targetNames(s.config)).Error(), Hint: "name one of them"}
+		return console.Decoded{}, &console.InputError{Text: unknownName("target", h.Only, targetNames(s.config)).Error(), Hint: "GET /api/v1/targets lists them"}
 	}
 	name := h.Source
 	for _, c := range s.config.Sources {
@@ -296,7 +299,7 @@ func (g *Gateway) take(ctx context.Context, h console.StoredHook) (console.Decod
 		for _, c := range s.config.Sources {
 			names = append(names, c.Name)
 		}
-		return console.Decoded{}, &console.InputError{Text: unknownName("source", h.Source, names).Error(), Hint: "name one of them"}
+		return console.Decoded{}, &console.InputError{Text: unknownName("source", h.Source, names).Error(), Hint: "GET /api/v1/sources lists them"}
 	}
 	if unreadable, ok := errors.AsType[*source.Error](err); ok {
 		return console.Decoded{}, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
@@ -310,7 +313,7 @@ func (g *Gateway) selector(when string) (func(c *chat.Conversation) (bool, error
 	if len(problems) == 0 {
 		return condition.Match, nil
 	}
-	out := &console.MistakesError{}
+	out := &console.MistakesError{What: "the condition"}
 	for _, p := range problems {
 		line, column := place(when, p.Offset)
 		out.Mistakes = append(out.Mistakes, console.Mistake{Line: line, Column: column, Width: p.Length, Text: p.Text, Hint: p.Hint, Source: when})
