@@ -155,7 +155,7 @@ var topLevelKey = regexp.MustCompile(`(?m)^([a-z_]+):`)
 // complete makes a whole configuration of a part: what it lacks of sources, targets and lookups is put before it. A part
 // that shows tests gets the route that these name.
 func complete(part, helpDesk string) (string, error) {
-	known := []string{"version", "include", "server", "admin", "ledger", "log", "transcript", "sources", "targets", "lookups", "redact", "routes", "tests"}
+	known := []string{"version", "include", "server", "admin", "ledger", "log", "transcript", "sources", "targets", "lookups", "redact", "routes", "alerts", "tests"}
 	has := map[string]bool{}
 	for _, match := range topLevelKey.FindAllStringSubmatch(part, -1) {
 		if !slices.Contains(known, match[1]) {
