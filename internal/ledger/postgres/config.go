@@ -15,7 +15,7 @@ import (
 // keeps it as long as a delivery refers to it.
 func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
 	l.config.Store(&hash)
-	return l.exec(ctx, patience, `INSERT INTO config (hash, snapshot, used_at) VALUES ($1, $2, `+nowMicros+`)
+	return l.exec(ctx, `INSERT INTO config (hash, snapshot, used_at) VALUES ($1, $2, `+nowMicros+`)
 		ON CONFLICT (hash) DO UPDATE SET used_at = excluded.used_at`, hash, l.codec.Pack(snapshot))
 }
 
@@ -38,7 +38,7 @@ func (l *Ledger) inForce(ctx context.Context) error {
 	if hash == nil {
 		return nil
 	}
-	return l.exec(ctx, patience, `UPDATE config SET used_at = `+nowMicros+` WHERE hash = $1 AND used_at < `+nowMicros+` - $2`,
+	return l.exec(ctx, `UPDATE config SET used_at = `+nowMicros+` WHERE hash = $1 AND used_at < `+nowMicros+` - $2`,
 		*hash, time.Hour.Microseconds())
 }
 

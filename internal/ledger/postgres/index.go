@@ -69,6 +69,8 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 
 // isBehind tells whether something is not indexed. The order has the planner take the index, which it thinks is large.
 func isBehind(ctx context.Context, from rower) (behind bool, err error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
 	err = from.QueryRow(ctx, `SELECT EXISTS (SELECT FROM (SELECT number FROM conversation WHERE indexed < revision ORDER BY number DESC LIMIT 1) x)`).
 		Scan(&behind)
 	return behind, err

@@ -77,7 +77,7 @@ func (l *Ledger) dropJournal(ctx context.Context, now time.Time) error {
 		{`DELETE FROM replay_job WHERE ended_at > 0 AND ended_at < $1`, year},
 		{`DELETE FROM series WHERE at < $1`, month},
 	} {
-		if err := l.exec(ctx, patience, drop.sql, drop.until); err != nil {
+		if err := l.exec(ctx, drop.sql, drop.until); err != nil {
 			return err
 		}
 	}

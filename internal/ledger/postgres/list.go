@@ -28,11 +28,14 @@ const (
 // view reads one moment of the ledger.
 func (l *Ledger) view(ctx context.Context, do func(*view) error) error {
 	return l.once(ctx, patience, func() error {
+		ctx, cancel := context.WithTimeout(ctx, transactionTimeout)
+		defer cancel()
 		return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
 			v := &view{Ledger: l, ctx: ctx, tx: tx}
 			// A filter that selects little is planned in another way than one that selects much.
-			var mode string
-			err := tx.QueryRow(ctx, `SELECT set_config('plan_cache_mode', 'force_custom_plan', true), `+nowMicros).Scan(&mode, &v.now)
+			// The server gives a question up when nobody waits for the answer any more.
+			err := tx.QueryRow(ctx, `SELECT `+nowMicros+` FROM set_config('plan_cache_mode', 'force_custom_plan', true) AS a,
+				set_config('statement_timeout', $1, true) AS b`, milliseconds(transactionTimeout)).Scan(&v.now)
 			if err != nil {
 				return err
 			}

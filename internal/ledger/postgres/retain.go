@@ -61,7 +61,7 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 	steps := []func(context.Context) error{
 		func(ctx context.Context) error { return l.ensureDays(ctx, dayOf(now)) },
 		l.finishRename,
-		func(ctx context.Context) error { return l.exec(ctx, patience, classify) },
+		func(ctx context.Context) error { return l.exec(ctx, classify) },
 		func(ctx context.Context) error { return l.dropJournal(ctx, now) },
 	}
 	if keep.Delivered > 0 {

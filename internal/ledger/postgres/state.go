@@ -17,8 +17,8 @@ import (
 )
 
 // exec runs one statement in a transaction of its own.
-func (l *Ledger) exec(ctx context.Context, allowed time.Duration, sql string, args ...any) error {
-	return l.once(ctx, allowed, func() error {
+func (l *Ledger) exec(ctx context.Context, sql string, args ...any) error {
+	return l.once(ctx, patience, func() error {
 		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
 			t.write(sql, args...)
 			return nil
