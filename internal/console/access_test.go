@@ -4,14 +4,20 @@ package console_test
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/labstack/echo/v4"
 
 	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -356,5 +362,45 @@ func TestWrongRequests(t *testing.T) {
 			got.Header().Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s %s %s: %d %s", test.method, test.path, test.body, got.Code, body)
 		}
+	}
+}
+
+// TestDescription: the description has every path of the API that is answered, and none that is not.
+func TestDescription(t *testing.T) {
+	t.Parallel()
+	h, _ := listener(console.Access{Tokens: tokens()})
+	var described struct {
+		OpenAPI string `json:"openapi"`
+		Paths   map[string]map[string]struct {
+			ID   string `json:"operationId"`
+			Role string `json:"x-role"`
+		}
+	}
+	if err := json.Unmarshal(asked(t, h, "GET", "/api/v1/openapi.json", bearer(viewerToken)).Body.Bytes(), &described); err != nil {
+		t.Fatal(err)
+	}
+	var in, answered, ids []string
+	for path, operations := range described.Paths {
+		for method, o := range operations {
+			in, ids = append(in, strings.ToUpper(method)+" /api/v1"+path), append(ids, o.ID)
+			if o.Role != "viewer" && o.Role != "operator" && o.Role != "admin" {
+				t.Errorf("%s %s is for %q", method, path, o.Role)
+			}
+		}
+	}
+	parameter := regexp.MustCompile(`:(\w+)`)
+	for _, route := range h.(*echo.Echo).Routes() {
+		if strings.HasPrefix(route.Path, "/api/") && route.Method != echo.RouteNotFound {
+			answered = append(answered, route.Method+" "+parameter.ReplaceAllString(route.Path, "{$1}"))
+		}
+	}
+	slices.Sort(in)
+	slices.Sort(answered)
+	if diff := cmp.Diff(answered, in); diff != "" || described.OpenAPI != "3.1.0" {
+		t.Errorf("OpenAPI %s (-answered +described):\n%s", described.OpenAPI, diff)
+	}
+	slices.Sort(ids)
+	if len(slices.Compact(ids)) != len(in) {
+		t.Error("two operations have the same id")
 	}
 }
