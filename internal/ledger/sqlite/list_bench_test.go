@@ -4,7 +4,9 @@ package sqlite
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -118,4 +120,45 @@ func BenchmarkLists(b *testing.B) {
 			}
 		}
 	})
+}
+
+// The indexer alone, with conversations of about 4 kB that it reads back.
+func BenchmarkIndex(b *testing.B) {
+	l := open(b, filepath.Join(b.TempDir(), "ledger.db"), Options{})
+	stopIndexer(b, l)
+	random := rand.New(rand.NewPCG(1, 2))
+	var all sync.WaitGroup
+	hooks := make(chan ledger.Hook)
+	for range 64 {
+		all.Go(func() {
+			for h := range hooks {
+				if _, err := l.Accept(b.Context(), h); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	for i := range b.N {
+		hooks <- chatHook(random, fmt.Sprint("c", i))
+	}
+	close(hooks)
+	all.Wait()
+	var before int64
+	if s, err := l.Stats(b.Context()); err == nil {
+		before = s.Bytes
+	}
+	b.ResetTimer()
+	l.indexer = startIndexer(l)
+	for done := 0; done < b.N; {
+		if err := l.catchUp(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		if err := l.read(b.Context(), `SELECT n FROM progress WHERE name = 'newest'`, nil, &done); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.StopTimer()
+	if s, err := l.Stats(b.Context()); err == nil {
+		b.ReportMetric(float64(s.Bytes-before)/float64(b.N), "bytes/conversation")
+	}
 }
