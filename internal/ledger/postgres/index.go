@@ -38,6 +38,10 @@ func (l *Ledger) index(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		if wait = buildGap; !l.indexed.Load() {
+			l.buildBeside(ctx)
+			continue
+		}
 		began := time.Now()
 		n, err := l.indexSome(ctx, false)
 		if wait = indexGap; n == indexBatch {
@@ -51,6 +55,9 @@ func (l *Ledger) index(ctx context.Context) {
 
 // catchUp indexes what has come in, for a list that is asked for now.
 func (l *Ledger) catchUp(ctx context.Context) error {
+	if !l.indexed.Load() {
+		return nil
+	}
 	for deadline := time.Now().Add(indexPatience); time.Now().Before(deadline); {
 		behind, err := isBehind(ctx, l.pool)
 		if err != nil || !behind {

@@ -76,6 +76,7 @@ type Ledger struct {
 
 	config    atomic.Pointer[string] // hash of the configuration that was saved last; nil: none
 	pruned    atomic.Int64           // when snapshots that nobody needs were looked for, in microseconds
+	indexed   atomic.Bool            // all indexes are there
 	names     atomic.Pointer[names]  // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	room      room
@@ -249,7 +250,10 @@ func (l *Ledger) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.ensureDays(ctx)
+	if err := l.ensureDays(ctx); err != nil {
+		return err
+	}
+	return l.buildIndexes(ctx)
 }
 
 // Close lets the operations that are under way finish and lets go of the database. After it every method returns

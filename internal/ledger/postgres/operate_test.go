@@ -315,3 +315,45 @@ func TestE2EPostgresReplayResumed(t *testing.T) {
 	}
 	sound(t, second)
 }
+
+// A large ledger is upgraded beside hooks: indexes are made while they come, also those whose making was cut.
+func TestE2EPostgresUpgradeLarge(t *testing.T) {
+	t.Parallel()
+	at := url(t)
+	old := open(t, at, Options{})
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	statements := []string{
+		`INSERT INTO conversation (number, id, platform, session, revision, stale, ended_at, seen_at, bodies, day, fingerprints, chain)
+			SELECT nextval('conversation_number'), 'c' || i, 'smartsupp', '', 1, 0, i, i, false, 20000, '', '' FROM generate_series(1, 60000) i`,
+		`INSERT INTO total (name, slot, n) VALUES ('conversations', 0, 60000)`,
+	}
+	for _, index := range added {
+		statements = append(statements, `DROP INDEX `+index.name)
+	}
+	// One that is there and not whole.
+	statements = append(statements, `CREATE INDEX delivery_failed ON delivery (failed_at)`,
+		`UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'delivery_failed'::regclass`)
+	sql(t, at, statements...)
+	l := open(t, at, Options{})
+	if l.indexed.Load() {
+		t.Error("the start waited for the indexes")
+	}
+	accept(t, l, said("early", "hello while the indexes are made"))
+	second := open(t, at, Options{})
+	await(t, func() (bool, bool) { return true, l.indexed.Load() && second.indexed.Load() })
+	accept(t, l, said("late", "hello afterwards"))
+	got := await(t, func() ([]string, bool) {
+		got := found(t, second, ledger.Filter{Text: []string{"hello"}})
+		return got, len(got) == 2
+	})
+	if !slices.Equal(got, []string{"early", "late"}) {
+		t.Errorf("found %v", got)
+	}
+	lacking, err := missing(t.Context(), l.pool)
+	if err != nil || len(lacking) > 0 {
+		t.Errorf("indexes %v are missing (%v)", lacking, err)
+	}
+	sound(t, l)
+}

@@ -1,5 +1,6 @@
 -- Version 2: what operators ask and change. Programs of version 1 go on beside it: every new column of a table of theirs
--- has a default that says "not known", and what they leave behind is found by the indexer.
+-- has a default that says "not known", and what they leave behind is found by the indexer. Nothing here takes longer in a
+-- large ledger; indexes of the tables of version 1 are made apart from it, see indexes.go.
 
 -- indexed is the revision that summary tells of. A conversation that has a newer one is found by the index, whoever stored
 -- it and in whatever order the transactions came to their end; nothing else says what is to be done.
@@ -10,9 +11,6 @@ ALTER TABLE conversation
     ADD COLUMN routes   text[]  NOT NULL DEFAULT '{}';  -- of its deliveries when it was indexed
 ALTER TABLE conversation ALTER COLUMN first_at SET DEFAULT (extract(epoch FROM now()) * 1000000)::bigint;
 ALTER TABLE conversation SET (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
-CREATE INDEX conversation_unindexed ON conversation (number) WHERE indexed < revision;
-CREATE INDEX conversation_unrouted ON conversation (number) WHERE unrouted;
-CREATE INDEX conversation_routes ON conversation USING gin (routes) WHERE routes <> '{}';
 
 -- Which numbers the conversations have that came first in an hour: at least low, at most high.
 CREATE TABLE arrival (
@@ -49,28 +47,11 @@ ALTER TABLE delivery
     ADD COLUMN reason    text   NOT NULL DEFAULT '',
     ADD COLUMN failed_at bigint NOT NULL DEFAULT 0,
     ADD COLUMN pinned    text   NOT NULL DEFAULT '';             -- hash: it is rendered with this configuration
-CREATE INDEX delivery_listed ON delivery (target, state, conversation);
-CREATE INDEX delivery_failing ON delivery (target, class, state, conversation, failed_at) WHERE class <> '';
-CREATE INDEX delivery_failed ON delivery (failed_at) WHERE failed_at > 0;
-CREATE INDEX delivery_unclassed ON delivery (conversation) WHERE state = 2 AND class = '';
 
 ALTER TABLE attempt
     ADD COLUMN class    text NOT NULL DEFAULT '',
     ADD COLUMN config   text NOT NULL DEFAULT '', -- hash: it was rendered with
     ADD COLUMN response text NOT NULL DEFAULT '';
-
--- What has died under version 1 is grouped by what is known of it. Retain does the same with what dies under programs of
--- that version later.
-UPDATE delivery d SET class = a.class, reason = a.reason, failed_at = a.at
-    FROM (SELECT DISTINCT ON (a.conversation, a.target) a.conversation, a.target, a.reason, a.at,
-            a.kind || CASE WHEN a.status > 0 THEN ' ' || a.status ELSE '' END AS class
-        FROM delivery f JOIN conversation c ON c.number = f.conversation
-        JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target
-        WHERE f.state = 2 AND f.class = '' AND c.bodies ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
-    WHERE d.conversation = a.conversation AND d.target = a.target AND d.state = 2 AND d.class = '';
-
-CREATE INDEX quarantine_listed ON quarantine (received_at, id);
-CREATE INDEX quarantine_source ON quarantine (source, received_at, id);
 
 CREATE TABLE replay_job (
     id           text   COLLATE "C" PRIMARY KEY,
