@@ -25,6 +25,7 @@ type job struct {
 	number  int64
 	at      spot  // the last delivery whose turn has come
 	created int64 // CreatedAt as it is stored
+	counted bool  // Total is known
 }
 
 func scanJob(scan func(...any) error) (*job, error) {
@@ -38,6 +39,9 @@ func scanJob(scan func(...any) error) (*job, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if j.counted = j.Total >= 0; !j.counted {
+		j.Total = 0
 	}
 	j.CreatedAt, j.UpdatedAt, j.EndedAt = row.FromMicros(j.created), row.FromMicros(updated), row.FromMicros(ended)
 	if err := json.Unmarshal([]byte(filter), &j.Filter); err != nil {
@@ -113,7 +117,7 @@ func (l *Ledger) countJob(ctx context.Context, j *job) (ledger.ReplayJob, error)
 		if err != nil {
 			return err
 		}
-		if now.Total < 0 {
+		if !now.counted {
 			now.Total = total
 			err = t.save(now)
 		}
@@ -129,7 +133,7 @@ func (l *Ledger) countJob(ctx context.Context, j *job) (ledger.ReplayJob, error)
 func (l *Ledger) StepReplay(ctx context.Context, id string, limit int) (ledger.ReplayJob, error) {
 	limit = min(max(limit, 1), ledger.MaxPage)
 	before, err := l.readJob(ctx, id)
-	if err == nil && before.Total < 0 { // the process ended before it was counted
+	if err == nil && !before.counted { // the process ended before it was counted
 		if _, err = l.countJob(ctx, before); err == nil {
 			before, err = l.readJob(ctx, id)
 		}

@@ -46,6 +46,8 @@ func TestUpgrade(t *testing.T) {
 			if diff := cmp.Diff(tables(t, fresh), tables(t, l)); diff != "" {
 				t.Errorf("the upgraded schema is not that of a new ledger (-new +upgraded):\n%s", diff)
 			}
+			caughtUp(t, l)
+			checkLists(t, l)
 			checkSample(t, l)
 		})
 	}
@@ -99,6 +101,28 @@ func fillSample(t testing.TB, l *Ledger) {
 		l.SaveTargetState(t.Context(), "help", ledger.TargetState{Account: "f00", Paused: time.Hour}))
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// checkLists looks for the sample in lists.
+func checkLists(t *testing.T, l *Ledger) {
+	t.Helper()
+	page, err := l.Conversations(t.Context(), ledger.Filter{}, ledger.Page{})
+	if err != nil || len(page.Items) != 4 {
+		t.Fatalf("%d conversations are listed, %v", len(page.Items), err)
+	}
+	for _, c := range page.Items {
+		if c.FirstAt.IsZero() || c.Source != "shop" || c.Opening != c.ID || len(c.Deliveries) != 1 {
+			t.Errorf("listed is %+v", c)
+		}
+		found, err := l.Conversations(t.Context(), ledger.Filter{Text: []string{c.ID}, Sources: []string{"shop"}, Since: c.FirstAt, Until: c.FirstAt.Add(time.Microsecond)}, ledger.Page{})
+		if err != nil || len(found.Items) != 1 || found.Items[0].ID != c.ID {
+			t.Errorf("%s is not found by what it says, but %+v, %v", c.ID, found.Items, err)
+		}
+	}
+	failures, err := l.Failures(t.Context(), ledger.Filter{})
+	if err != nil || len(failures) != 1 || failures[0].Example != "dead" || failures[0].Class == "" || failures[0].Last.IsZero() {
+		t.Errorf("failures %+v, %v", failures, err)
 	}
 }
 
