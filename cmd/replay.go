@@ -120,17 +120,12 @@ func writeDryRun(w io.Writer, dry gateway.DryRun) {
 		_, _ = fmt.Fprintf(w, "Nothing to replay: no dead delivery is selected by %s\n", dry.Query)
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%d dead deliveries are selected by %s\n", dry.Count, shortened(dry.Query))
-	writeFailures(w, dry.Groups)
-}
-
-// shortened cuts a search that lists very many conversations.
-func shortened(s string) string {
-	const most = 400
-	if len(s) > most {
-		return strings.ToValidUTF8(s[:most], "") + " …"
+	among := ""
+	if dry.Chosen > 0 {
+		among = fmt.Sprintf(", of %d conversations that the condition holds for", dry.Chosen)
 	}
-	return s
+	_, _ = fmt.Fprintf(w, "%d dead deliveries are selected by %s%s\n", dry.Count, dry.Query, among)
+	writeFailures(w, dry.Groups)
 }
 
 // errUnanswered means that nobody could be asked, or said no.
@@ -215,7 +210,7 @@ func (c replayListCommand) Run(p *program) error {
 	table := tabwriter.NewWriter(p.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "JOB\tSTATE\tDONE\tSKIPPED\tTOTAL\tBY\tAGE\tSEARCH")
 	for _, j := range list.Items {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", j.ID, j.State, j.Done, j.Skipped, j.Total, printable(j.By), ago(j.CreatedAt, time.Now()), printable(shortened(j.Query)))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%d\t%s\t%s\t%s\n", j.ID, j.State, j.Done, j.Skipped, j.Total, printable(j.By), ago(j.CreatedAt, time.Now()), printable(j.Query))
 	}
 	return table.Flush()
 }

@@ -200,26 +200,44 @@ func pageParameters() []parameter {
 
 // filterOf reads a filter from a query: q and the fields together.
 func filterOf(values url.Values, now time.Time) (ledger.Filter, error) {
-	var terms []string
+	f, err := ParseQuery(values.Get("q"), now)
+	if err != nil {
+		return f, err
+	}
 	for _, field := range searchFields() {
-		for _, value := range values[field.name] {
-			terms = append(terms, field.name+":"+listed(value))
+		for _, list := range values[field.name] {
+			all, err := listed(list)
+			if err != nil {
+				return f, err
+			}
+			for _, value := range all {
+				if err := setField(&f, field.name, value, now); err != nil {
+					return f, err
+				}
+			}
 		}
 	}
-	fields, err := ParseQuery(strings.Join(terms, " "), now)
-	if err != nil {
-		return fields, err
-	}
-	// What is in the box comes last, so that its unclosed quotes are its own mistake.
-	return ParseQuery(FormatQuery(fields)+" "+values.Get("q"), now)
+	return f, nil
 }
 
-// listed makes a value of a parameter one of the search box: spaces in it separate nothing.
-func listed(value string) string {
-	if value == "" || !strings.ContainsFunc(value, func(r rune) bool { return r == ' ' || r == '\t' || r == '\n' || r == '\r' }) || strings.HasPrefix(value, `"`) {
-		return value
+// listed are the values of a parameter: with commas between them, and in quotes where they hold one.
+func listed(list string) (values []string, err error) {
+	for s := (scanner{rest: list}); ; {
+		value, quoted, err := s.item()
+		if err != nil {
+			return nil, err
+		}
+		if !quoted {
+			value = strings.TrimSpace(value)
+		}
+		values = append(values, value)
+		switch {
+		case s.rest == "":
+			return values, nil
+		case !s.accept(','):
+			return nil, &QueryError{Term: list, Text: "something follows a value in quotes", Hint: "put a comma between values"}
+		}
 	}
-	return quoteValue(value, true)
 }
 
 func (q *request) filter() (ledger.Filter, error) { return filterOf(q.values, time.Now()) }

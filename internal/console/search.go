@@ -250,8 +250,18 @@ func (s *scanner) fieldName() (string, bool) {
 
 // value takes a text in quotes, or else all up to the next space or, in a list, comma.
 func (s *scanner) value(inList bool) (text string, quoted bool, err error) {
+	return s.until(func(r rune) bool { return unicode.IsSpace(r) || inList && r == ',' })
+}
+
+// item takes a text in quotes, or else all up to the next comma.
+func (s *scanner) item() (text string, quoted bool, err error) {
+	return s.until(func(r rune) bool { return r == ',' })
+}
+
+// until takes a text in quotes, or else all up to where it ends.
+func (s *scanner) until(ends func(rune) bool) (text string, quoted bool, err error) {
 	if !s.accept('"') {
-		end := strings.IndexFunc(s.rest, func(r rune) bool { return unicode.IsSpace(r) || inList && r == ',' })
+		end := strings.IndexFunc(s.rest, ends)
 		if end < 0 {
 			end = len(s.rest)
 		}

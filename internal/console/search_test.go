@@ -5,6 +5,7 @@ package console
 
 import (
 	"math"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +123,36 @@ func FuzzQuery(f *testing.F) {
 			t.Errorf("%q became %q (-first +second):\n%s", text, written, diff)
 		}
 	})
+}
+
+// TestParameters: fields in a query select as they do in the box, and together with it.
+func TestParameters(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`q=refund+state:dead&target=help,crm&from=shop`: `target:help target:crm state:dead from:shop refund`,
+		`target=help&target=crm&state=dead`:             `target:help target:crm state:dead`,
+		`route=bad+rating,"a,b"&rating=<3`:              `route:"bad rating" route:"a,b" rating:<3`,
+		`since=24h&is=unrouted`:                         `is:unrouted since:2026-11-21T12:00:00Z`,
+	} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := filterOf(values, searchNow)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if got := FormatQuery(f); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
+	for text, says := range map[string]string{`target="a"b`: "comma", `target="a`: "not closed", `target=`: "no value", `target=a,`: "no value", `q="`: "not closed"} {
+		values, err := url.ParseQuery(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := filterOf(values, searchNow); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", text, err, says)
+		}
+	}
 }

@@ -211,6 +211,7 @@ type Job struct {
 	By        string          `json:"by"`
 	CreatedAt time.Time       `json:"created_at"`
 	Query     string          `json:"q" doc:"what it replays, as in the search box"`
+	Chosen    int             `json:"chosen,omitempty" doc:"conversations that it was narrowed to by a condition or by their ids; they are too many for q"`
 	With      string          `json:"with" enum:"today,then" doc:"configuration that renders: that of the day, or of the newest attempt"`
 	PerSecond float64         `json:"per_second" doc:"0: no limit but that of each target"`
 	State     ledger.JobState `json:"state" enum:"running,done,cancelled"`
@@ -224,6 +225,7 @@ type Job struct {
 // DryRun is what a replay job would replay.
 type DryRun struct {
 	Query  string    `json:"q"`
+	Chosen int       `json:"chosen,omitempty" doc:"conversations that it is narrowed to by a condition or by their ids; they are too many for q"`
 	Count  int64     `json:"count"`
 	Groups []Failure `json:"groups" doc:"by target and class, the largest first"`
 }
@@ -347,9 +349,21 @@ func quarantinedOf(r ledger.QuarantineRow) Quarantined {
 	return Quarantined{ID: r.ID, Source: r.Source, ContentType: r.ContentType, Reason: r.Reason, ReceivedAt: utc(r.ReceivedAt), Bytes: r.Bytes}
 }
 
+// manyIDs is from how many ids on they are counted instead of being shown.
+const manyIDs = 20
+
+// shownQuery writes a filter without a long list of ids, and tells how many those are.
+func shownQuery(f ledger.Filter) (query string, chosen int) {
+	if len(f.IDs) > manyIDs {
+		chosen, f.IDs = len(f.IDs), nil
+	}
+	return FormatQuery(f), chosen
+}
+
 func jobOf(j ledger.ReplayJob) Job {
+	query, chosen := shownQuery(j.Filter)
 	return Job{
-		ID: j.ID, By: j.By, CreatedAt: utc(j.CreatedAt), Query: FormatQuery(j.Filter), With: withOf(j.Pinned), PerSecond: j.PerSecond,
+		ID: j.ID, By: j.By, CreatedAt: utc(j.CreatedAt), Query: query, Chosen: chosen, With: withOf(j.Pinned), PerSecond: j.PerSecond,
 		State: j.State, Total: j.Total, Done: j.Done, Skipped: j.Skipped, UpdatedAt: utc(j.UpdatedAt), EndedAt: utc(j.EndedAt),
 	}
 }

@@ -305,7 +305,8 @@ func (c *console) dryRun(ctx context.Context, f ledger.Filter) (DryRun, error) {
 		return DryRun{}, err
 	}
 	groups, err := c.Ledger.Failures(ctx, f)
-	return DryRun{Query: FormatQuery(f), Count: count, Groups: each(groups, failureOf)}, err
+	query, chosen := shownQuery(f)
+	return DryRun{Query: query, Chosen: chosen, Count: count, Groups: each(groups, failureOf)}, err
 }
 
 func postReplayCancel(q *request) (any, error) {
