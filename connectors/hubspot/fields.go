@@ -32,7 +32,7 @@ func fields(s Settings) []connectors.Field {
 		{Name: "contact", Type: connectors.Map, Items: value, Doc: "properties of the contact by internal name"},
 		{Name: "ticket", Type: connectors.Map, Items: value, Unused: noTicket, Doc: "properties of the ticket by internal name; used with the setting ticket only. hs_pipeline and hs_pipeline_stage replace the settings; both are written once, when the ticket is made"},
 		{Name: "note", Type: connectors.HTML, Required: true, Limit: maxNote, Doc: "the note; longer than 65,536 characters becomes several, numbered"},
-		{Name: "timestamp", Type: connectors.Time, Doc: "where the note stands on the timeline; required by HubSpot"},
+		{Name: "timestamp", Type: connectors.Time, Required: true, Doc: "where the note stands on the timeline; required by HubSpot"},
 		{Name: "note_properties", Type: connectors.Map, Items: value, Doc: "further properties of each note by internal name, such as hubspot_owner_id"},
 	}
 }

@@ -11,12 +11,6 @@ import (
 
 func vet(_ Settings, fields map[string]any) []connectors.FieldError {
 	var found []connectors.FieldError
-	if _, mapped := fields["timestamp"]; !mapped {
-		found = append(found, connectors.FieldError{
-			Path: []any{"timestamp"}, Problem: "HubSpot takes no note without a timestamp",
-			Hint: "leave it out for the default, or map timestamp: '${coalesce(ended_at, started_at, received_at)}'",
-		})
-	}
 	if email, ok := fields["email"].(string); ok && email != "" && !connectors.Varies(email) {
 		if parsed, err := mail.ParseAddress(email); err != nil || parsed.Address != email {
 			found = append(found, connectors.FieldError{

@@ -269,12 +269,20 @@ func notSure(n *node, path Path) []Problem {
 	case n.kind == template && n.template.MayBeAbsent():
 		return []Problem{{
 			Path: path, Offset: -1, Text: fmt.Sprintf("field %q is required, but this may be absent", name),
-			Hint: "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")",
+			Hint: presentHint(n.field.Type),
 		}}
 	case n.kind == template:
 		return notFitting(n, path)
 	}
 	return nil
+}
+
+// presentHint says how a value becomes one that is never absent.
+func presentHint(want connectors.FieldType) string {
+	if want == connectors.Time {
+		return "end coalesce with the time of the hook, which is always there: coalesce(ended_at, received_at)"
+	}
+	return "end coalesce with a literal: coalesce(visitor.name, \"a visitor\")"
 }
 
 // notFitting reports a template that stands for a required value and always yields one, but perhaps not one that the

@@ -78,6 +78,7 @@ var conversation = sync.OnceValue(func() *schema {
 	s := &schema{byType: map[reflect.Type]*record{}}
 	s.root = s.record(reflect.TypeFor[chat.Conversation]())
 	s.root.fields["platform"].shape = choice([]string{"smartsupp", "proprofs"})
+	s.root.fields["received_at"].shape.absent = false // intake stamps every hook
 	return s
 })
 

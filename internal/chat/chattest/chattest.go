@@ -27,7 +27,7 @@ func Conversation() *rapid.Generator[*chat.Conversation] {
 			Flags:                flags(t),
 			StartedAt:            instant().Draw(t, "started"),
 			EndedAt:              instant().Draw(t, "ended"),
-			ReceivedAt:           instant().Draw(t, "received"),
+			ReceivedAt:           instant().Filter(func(at time.Time) bool { return !at.IsZero() }).Draw(t, "received"),
 			DurationSeconds:      optional(t, "duration", number()),
 			FirstResponseSeconds: optional(t, "first response", number()),
 			AvgResponseSeconds:   optional(t, "average response", number()),
