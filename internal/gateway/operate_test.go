@@ -282,3 +282,55 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	work.Wait()
 }
+
+// TestReplayWhere: a condition narrows a job to the conversations that it holds for.
+func TestReplayWhere(t *testing.T) {
+	t.Parallel()
+	vendor := newMoody()
+	vendor.set("help.example", http.StatusUnprocessableEntity)
+	r := startAPI(t, vendor, "")
+	const chats = 300
+	for i := range chats {
+		r.chat(t, chatHook(i+1, "", i%5+1, fmt.Sprint("chat ", i)))
+	}
+	r.settled(t)
+	vendor.set("help.example", 0)
+	c := newClient(t, r, "")
+	const where = `{"where":"rating <= 2 and any(messages, .text contains \"chat\")","q":"target:help","per_second":0`
+	if dry := answered[console.DryRun](c, "POST", "/replays", where+`,"dry_run":true}`); dry.Count != chats*2/5 || dry.Chosen != chats*2/5 {
+		t.Errorf("dry run: %+v", dry)
+	}
+	job := answered[console.Job](c, "POST", "/replays", where+"}")
+	eventually(t, "the job is done", func() bool {
+		job = get[console.Job](c, "/replays/"+job.ID)
+		return job.State == ledger.JobDone
+	})
+	r.settled(t)
+	if n := len(vendor.bodies("help.example")); n != chats*2/5 || job.Done != chats*2/5 || job.Chosen != chats*2/5 || job.Query != "target:help state:dead" {
+		t.Errorf("%d came by %+v", n, job)
+	}
+	if dry := answered[console.DryRun](c, "POST", "/replays", `{"where":"rating > 9","dry_run":true}`); dry.Count != 0 {
+		t.Errorf("a condition that never holds: %+v", dry)
+	}
+}
+
+// TestAccessReload: tokens are changed by a reload, without a restart.
+func TestAccessReload(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	text := fmt.Sprintf(apiConfig, `, tokens: [{name: old, token: old-token-0123456789, role: admin}]`)
+	writeFile(t, path, text)
+	r := startFrom(t, path, newMoody(), nil)
+	old := newClient(t, r, "old-token-0123456789")
+	get[console.Status](old, "/status")
+	writeFile(t, path, strings.ReplaceAll(text, "old", "new"))
+	if status, _, answer := old.ask("POST", "/-/reload", ""); status != http.StatusOK || !strings.Contains(string(answer), `"hash"`) || strings.Contains(string(answer), "needs_restart") {
+		t.Fatalf("the reload: %d %s", status, answer)
+	}
+	old.refused(http.StatusUnauthorized, "GET", "/status", "")
+	fresh := newClient(t, r, "new-token-0123456789")
+	lines := get[console.List[console.Audited]](fresh, "/audit").Items
+	if len(lines) != 1 || lines[0].Who != "old" || lines[0].Action != "reload" {
+		t.Errorf("audit: %+v", lines)
+	}
+}
