@@ -40,8 +40,11 @@ func chromium(t testing.TB) string {
 	return ""
 }
 
+// browser is a running browser.
+type browser struct{ ctx context.Context }
+
 // newBrowser starts a browser with an empty profile. It ends with the test.
-func newBrowser(t testing.TB) context.Context {
+func newBrowser(t testing.TB) *browser {
 	t.Helper()
 	profile, err := os.MkdirTemp("", "afterchat-browser-") //nolint:usetesting // it is removed when the browser is gone, which may take some tries
 	if err != nil {
@@ -63,7 +66,7 @@ func newBrowser(t testing.TB) context.Context {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("starting the browser: %v", err)
 	}
-	return ctx
+	return &browser{ctx}
 }
 
 // tab is one tab, on the console of one gateway.
@@ -81,10 +84,10 @@ type tab struct {
 const watch = `document.addEventListener('securitypolicyviolation', e =>
 	console.error('violation of the policy: ' + e.violatedDirective + ' ' + e.blockedURI + ' ' + e.sourceFile + ':' + e.lineNumber));`
 
-// newTab opens an empty tab; its complaints fail the test at its end.
-func newTab(t testing.TB, browser context.Context, admin string) *tab {
+// tab opens an empty tab; its complaints fail the test at its end.
+func (b *browser) tab(t testing.TB, admin string) *tab {
 	t.Helper()
-	ctx, closed := chromedp.NewContext(browser)
+	ctx, closed := chromedp.NewContext(b.ctx)
 	p := &tab{t: t, ctx: ctx, admin: admin, statuses: map[int64]int{}}
 	if err := chromedp.Listen(ctx, p.listen); err != nil {
 		t.Fatal(err)
@@ -248,6 +251,16 @@ func (p *tab) scheme(name string) {
 func (p *tab) scripts(on bool) {
 	p.t.Helper()
 	p.do(sent(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on}))
+}
+
+// narrow makes the window as wide as that of a telephone, or as it was.
+func (p *tab) narrow(on bool) {
+	p.t.Helper()
+	if on {
+		p.do(chromedp.EmulateViewport(390, 800))
+	} else {
+		p.do(chromedp.ResetViewport())
+	}
 }
 
 // screenshot keeps what the tab shows as build/screenshots/NAME.png, the whole page up to a height.

@@ -3,7 +3,11 @@
 package cmd_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -16,7 +20,7 @@ func TestE2EConsoleComplaints(t *testing.T) {
 	browser := newBrowser(t)
 	path, hooks, admin := writeConfig(t, t.TempDir(), "  log: {type: file, path: outbox.jsonl}\n")
 	start(t, path, hooks, admin, startOptions{})
-	tab := newTab(t, browser, admin)
+	tab := browser.tab(t, admin)
 	tab.open("/")
 	if said := tab.taken(); len(said) > 0 {
 		t.Errorf("the overview alone: %v", said)
@@ -41,4 +45,72 @@ func TestE2EConsoleComplaints(t *testing.T) {
 	}
 	tab.open("/")
 	tab.taken()
+}
+
+// consoleTargets are a desk that may refuse, one that is away, and a file; routes leave some conversations alone.
+const consoleTargets = `  help: {type: http, url: '%[1]s/help'}
+  crm: {type: http, url: '%[1]s/crm', retry: {min: 1s, max: 5s}}
+  log: {type: file, path: outbox.jsonl}
+routes:
+  - name: everything
+    when: rating != 5
+    to:
+      help: {body: {subject: '${coalesce(visitor.name, "a visitor")}', priority: '${rating <= 2 ? "urgent" : "normal"}', text: '${transcript.text}'}}
+      log: {}
+  - name: missed
+    when: outcome == "missed"
+    to: crm
+`
+
+// fussy is a help desk that knows no priority "urgent", beside a CRM that is away.
+func fussy(t testing.TB) (*sink, string) {
+	t.Helper()
+	kept := newSink(t)
+	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
+		switch {
+		case err != nil:
+			w.WriteHeader(http.StatusBadRequest)
+		case strings.HasPrefix(r.URL.Path, "/crm"):
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case bytes.Contains(body, []byte(`"priority":"urgent"`)):
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			_, _ = io.WriteString(w, `{"error":"RecordInvalid","details":{"priority":"is not one of low, normal, high"}}`)
+		default:
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			kept.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(desk.Close)
+	return kept, desk.URL
+}
+
+// TestE2EConsoleEmpty looks at the pages of a gateway that has just been installed.
+func TestE2EConsoleEmpty(t *testing.T) {
+	binary(t)
+	b := newBrowser(t)
+	_, desk := fussy(t)
+	path, hooks, admin := writeConfig(t, t.TempDir(), fmt.Sprintf(consoleTargets, desk))
+	start(t, path, hooks, admin, startOptions{})
+	visitAll(t, b, admin)
+}
+
+// TestE2EConsoleHostile looks at the pages of a gateway whose visitors mean ill.
+func TestE2EConsoleHostile(t *testing.T) {
+	binary(t)
+	b := newBrowser(t)
+	_, desk := fussy(t)
+	path, hooks, admin := writeConfig(t, t.TempDir(), fmt.Sprintf(consoleTargets, desk))
+	start(t, path, hooks, admin, startOptions{})
+	for id := range 100 {
+		body := hostileHook(id)
+		if id%20 == 0 {
+			body = append([]byte("not JSON "), body...)
+		}
+		if status, answer := post(t.Context(), "http://"+hooks+"/in/shop/"+e2eSecret, body); status != http.StatusOK {
+			t.Fatalf("%d %s", status, answer)
+		}
+	}
+	visitAll(t, b, admin)
 }

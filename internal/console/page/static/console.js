@@ -78,20 +78,30 @@ async function update(force) {
   }
 }
 
+// What each part was made of, without the words for times, which change by themselves.
+const made = new Map();
+const timeless = (part) => part.innerHTML.replace(/(<time [^>]*>)[^<]*/g, '$1');
+
 function replace(page) {
   skew = Date.parse(page.body.dataset.now) - Date.now();
-  const row = here();
-  const at = row ? rows().indexOf(row) : -1;
+  const row = nameOf(here());
   for (const part of $$('[data-part]')) {
     const fresh = page.getElementById(part.id);
-    if (!fresh || touched(part)) continue;
-    if (fresh.innerHTML !== part.dataset.html) {
-      part.innerHTML = fresh.innerHTML;
-      part.dataset.html = fresh.innerHTML;
-    }
+    if (!fresh || touched(part) || made.get(part.id) === timeless(fresh)) continue;
+    const focus = part.contains(document.activeElement) ? document.activeElement : null;
+    const nth = focus && alike(focus, part).indexOf(focus);
+    made.set(part.id, timeless(fresh));
+    part.innerHTML = fresh.innerHTML;
+    if (focus) (alike(focus, part)[nth] ?? alike(focus, part)[0])?.focus({ preventScroll: true });
   }
-  if (at >= 0) mark(rows()[at]);
+  // The marked line may have moved, for others came in above it.
+  if (row) mark(rows().find((r) => nameOf(r) === row));
   showTimes();
+}
+
+// What does the same as an element, in a part: it keeps the focus when the part is replaced.
+function alike(el, part) {
+  return $$(el.tagName, part).filter((e) => e.getAttribute('href') === el.getAttribute('href') && e.form?.action === el.form?.action && (el.matches('a, input') || e.textContent === el.textContent));
 }
 
 function touched(part) {
@@ -117,6 +127,7 @@ function pause() {
 // Lines of a list, by keys.
 const rows = () => $$('[data-row]');
 const here = () => $('[data-row].here');
+const nameOf = (row) => row && (row.id || $('[data-open]', row)?.getAttribute('href') || row.textContent);
 
 function mark(row) {
   here()?.classList.remove('here');
@@ -210,6 +221,7 @@ if (playground) {
   });
 }
 
+for (const part of $$('[data-part]')) made.set(part.id, timeless(part));
 showTimes();
 showPaused();
 setInterval(showTimes, 1000);
