@@ -73,7 +73,8 @@ func Long() *rapid.Generator[*chat.Conversation] {
 // Many returns a conversation of n messages, which alternate between a visitor and an agent.
 func Many(n int) *chat.Conversation {
 	c := &chat.Conversation{
-		ID: chat.NewID("smartsupp", "many"), Source: "shop", Platform: "smartsupp", Revision: 1, Outcome: chat.Completed,
+		ReceivedAt: time.Date(2026, 11, 3, 9, 0, 0, 0, time.UTC),
+		ID:         chat.NewID("smartsupp", "many"), Source: "shop", Platform: "smartsupp", Revision: 1, Outcome: chat.Completed,
 		Person: chat.Person{Name: "Jana", Email: "jana@example.com"},
 		Agents: []chat.Author{{ID: "1", Name: "Petr"}},
 	}
