@@ -69,7 +69,7 @@ bench: build ## Measure everything beside what the machine can do, in one table,
 bench-quick: build ## The same in three minutes, shorter rounds
 	$(BENCH)
 
-BENCH = AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Isolation|Gateway.*)$$' -benchtime 1x
+BENCH = AFTERCHAT_POSTGRES=$${AFTERCHAT_POSTGRES-$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)} AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Isolation|Gateway.*)$$' -benchtime 1x
 
 .PHONY: cover
 cover: ## Show test coverage by function

@@ -123,10 +123,12 @@ func openRows(b testing.TB, path, synchronous string) *sql.Conn {
 // further tables of their FROM.
 func copies(number, tables string) []string {
 	return []string{
-		`INSERT INTO body SELECT ` + number + `, revision, received_at, content_type, decoded, raw FROM body` + tables + ` WHERE conversation = 1`,
-		`INSERT INTO conversation SELECT ` + number + `, 'c' || lower(hex(randomblob(13))), platform, session, revision, stale, ended_at, seen_at, bodies,
-			randomblob(length(fingerprints)), chain FROM conversation` + tables + ` WHERE number = 1`,
-		`INSERT INTO delivery SELECT ` + number + `, target, 0, want, 0, 0, 0, 0, pending_since + ` + number + `, pending_since, 0, fence, 0, 0, 0,
+		`INSERT INTO body (conversation, revision, received_at, content_type, decoded, raw) SELECT ` + number + `, revision, received_at, content_type, decoded, raw FROM body` + tables + ` WHERE conversation = 1`,
+		`INSERT INTO conversation (number, id, platform, session, revision, stale, ended_at, seen_at, bodies, fingerprints, chain, first_at)
+			SELECT ` + number + `, 'c' || lower(hex(randomblob(13))), platform, session, revision, stale, ended_at, seen_at, bodies,
+			randomblob(length(fingerprints)), chain, seen_at FROM conversation` + tables + ` WHERE number = 1`,
+		`INSERT INTO delivery (conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims,
+			tries, first_at, planned, ignore, routes, config, tried, receipt) SELECT ` + number + `, target, 0, want, 0, 0, 0, 0, pending_since + ` + number + `, pending_since, 0, fence, 0, 0, 0,
 			planned, ignore, routes, config, '', '' FROM delivery` + tables + ` WHERE conversation = 1`,
 	}
 }
@@ -146,6 +148,7 @@ func seed(b testing.TB, path string, n int) {
 	}
 	plain(b, conn, `UPDATE counter SET accepted = accepted + ?1, pending = pending + ?1`, n)
 	plain(b, conn, `UPDATE total SET n = n + ?1 WHERE name = 'conversations'`, n)
+	plain(b, conn, `UPDATE progress SET n = ?1 WHERE name = 'newest'`, n+1) // a backlog has been indexed as it came
 	plain(b, conn, "PRAGMA wal_checkpoint(TRUNCATE)")
 }
 

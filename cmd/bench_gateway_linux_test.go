@@ -174,3 +174,21 @@ func (m *measured) drained(b testing.TB, patience time.Duration) {
 		return nil
 	})
 }
+
+// rested waits until it has nothing more to do, so that what it does in the background is no part of the next figure.
+func (m *measured) rested(b testing.TB) {
+	b.Helper()
+	const window = 250 * time.Millisecond
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	<-timer.C
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		before := m.processor(b)
+		timer.Reset(window)
+		<-timer.C
+		if m.processor(b)-before <= 0.02 {
+			return
+		}
+	}
+	b.Error("it does not come to rest")
+}

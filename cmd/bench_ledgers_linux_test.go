@@ -1,0 +1,116 @@
+// This file measures other places for the ledger: a disk that takes 2 ms for each sync, and a PostgreSQL database.
+
+package cmd_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/hanwen/go-fuse/v2/fs"
+	"github.com/hanwen/go-fuse/v2/fuse"
+
+	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
+)
+
+// at has the gateway keep its ledger at url.
+func (m *measured) at(s *bench, url string) *measured {
+	replaceIn(s, m.configuration, "sqlite:data/afterchat.db", url)
+	return m
+}
+
+// slowNode is a file or folder that takes a while for each sync, and nothing more than the disk below for what else is
+// done with it: reads and writes do not even come here where the kernel can pass them through (Linux 6.9).
+type slowNode struct {
+	*fs.LoopbackNode
+	delay time.Duration
+}
+
+// WrapChild implements fs.NodeWrapChilder.
+func (n *slowNode) WrapChild(_ context.Context, child fs.InodeEmbedder) fs.InodeEmbedder {
+	return &slowNode{child.(*fs.LoopbackNode), n.delay}
+}
+
+// Fsync implements fs.NodeFsyncer.
+func (n *slowNode) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) syscall.Errno {
+	<-time.After(n.delay)
+	if file, ok := f.(fs.FileFsyncer); ok {
+		return file.Fsync(ctx, flags)
+	}
+	return 0
+}
+
+// mountSlow returns a folder whose syncs take longer, until the benchmark ends.
+func mountSlow(s *bench, delay time.Duration) (folder string, err error) {
+	folder = s.TempDir()
+	data := &fs.LoopbackRoot{Path: s.TempDir()}
+	root := &slowNode{&fs.LoopbackNode{RootData: data}, delay}
+	data.RootNode = root
+	server, err := fs.Mount(folder, root, &fs.Options{
+		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "afterchat-bench", DisableXAttrs: true},
+	})
+	if err != nil {
+		return "", err
+	}
+	s.Cleanup(func() {
+		if err := server.Unmount(); err != nil {
+			s.Errorf("unmount %s: %v", folder, err)
+		}
+	})
+	return folder, nil
+}
+
+// slowDisk measures acknowledgements on a disk whose syncs take 2 ms more, which is as long as a network disk takes.
+func (s *bench) slowDisk() {
+	const injected, rate = 2 * time.Millisecond, 200
+	name := fmt.Sprintf("%d/s, %s injected per sync: ", rate, injected)
+	folder, err := mountSlow(s, injected)
+	if err != nil {
+		s.table.add(name+"acknowledged", "skipped: no file system of our own can be mounted: "+err.Error(), "", "", true)
+		return
+	}
+	sync := syncTimes(s, folder, s.pace.round/2)
+	m := newMeasured(s, benchTarget(s.target.address)).at(s, "sqlite:"+filepath.Join(folder, "afterchat.db")).run(s)
+	defer m.stop()
+	m.take(s, newHooks(4000), &s.next)
+	floor, acks, ends := s.latencies(m, rate)
+	s.table.add(name+"fdatasync", fmt.Sprintf("p50 %s, p99 %s", ms(sync.at(.5)), ms(sync.at(.99))), "", "", true)
+	s.acked(name+"acknowledged", floor, acks, sync)
+	s.table.add(name+"delivered", spread(ends), "", "", true)
+}
+
+// postgres measures the PostgreSQL engine, the server on the same processors.
+func (s *bench) postgres() {
+	const name = "PostgreSQL ledger, synchronous_commit=on, 64 connections: "
+	if os.Getenv(postgrestest.Variable) == "" {
+		s.table.add(name+"durable acknowledgements", "skipped: "+postgrestest.ErrNone.Error(), "", "", true)
+		return
+	}
+	c, err := postgrestest.Start(s.Context(), "synchronous_commit = on")
+	if err != nil {
+		s.Errorf("PostgreSQL: %v", err)
+		return
+	}
+	defer c.Remove()
+	on := newMeasured(s, benchTarget(s.target.address)).at(s, c.URL("search_path=public")).run(s)
+	defer on.stop()
+	h := newHooks(4000)
+	closedLoop(s, on.hooks, h, 64, s.pace.round/4, &s.next) // connections and plans are made
+	on.drained(s, time.Minute)
+	var rates, shares, kept []float64
+	for range s.pace.rounds {
+		ceiling, _ := closedLoop(s, s.ceiling, h, 64, s.pace.round, &s.next)
+		arrived := s.target.count.Load()
+		rate, count := closedLoop(s, on.hooks, h, 64, s.pace.round, &s.next)
+		rates, shares = append(rates, rate), append(shares, rate/ceiling)
+		kept = append(kept, float64(s.target.count.Load()-arrived)/float64(count))
+		on.drained(s, 2*time.Minute)
+		on.rested(s)
+		s.target.forget()
+	}
+	s.table.add(name+"durable acknowledgements, delivering", fmt.Sprintf("%.0f/s, %.0f %% delivered meanwhile", middle(rates), 100*middle(kept)),
+		percent(middle(shares)), "≥ 12 %", middle(shares) >= .12)
+}
