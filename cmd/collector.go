@@ -13,9 +13,9 @@ import (
 
 const (
 	busyBytes  = 16 << 20 // allocated in a second: less than that is idle, and idle stays small
-	busyRoom   = 32 << 20 // bytes that may be allocated between two collections under load
+	busyRoom   = 24 << 20 // bytes that may be allocated between two collections under load
 	usualShare = 100      // percent of the live heap, the default of Go
-	mostShare  = 300
+	mostShare  = 250
 )
 
 // tuneCollector lets the heap grow by busyRoom between collections while much is allocated, and by as much as is alive
@@ -29,6 +29,7 @@ func tuneCollector(ctx context.Context) {
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(samples)
 	before, share := samples[0].Value.Uint64(), usualShare
+	started := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -40,6 +41,11 @@ func tuneCollector(ctx context.Context) {
 		if next := collectorShare(allocated-before, live); next != share {
 			share = next
 			debug.SetGCPercent(share)
+		}
+		if !started && share == usualShare {
+			started = true
+			debug.FreeOSMemory() // what the start has left behind
+			forgetProgram()
 		}
 		before = allocated
 	}
