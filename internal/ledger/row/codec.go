@@ -85,13 +85,22 @@ func (c Codec) UnpackConversation(packed []byte, id string, revision int) (chat.
 	if err != nil {
 		return conv, fmt.Errorf("stored conversation %s, revision %d: %w", id, revision, err)
 	}
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	if err := d.Decode(&conv); err != nil {
+	if err := decode(text, &conv); err != nil {
 		return conv, fmt.Errorf("stored conversation %s, revision %d: %w", id, revision, err)
 	}
 	conv.ID, conv.Revision = id, revision
 	return conv, nil
+}
+
+// decode reads JSON. Only what has no place of its own holds numbers of unknown kind; without it the text need not go
+// through the buffer of a Decoder.
+func decode(text []byte, conv *chat.Conversation) error {
+	if !bytes.Contains(text, []byte(`"extra":`)) && !bytes.Contains(text, []byte(`"vars":`)) {
+		return json.Unmarshal(text, conv)
+	}
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.UseNumber()
+	return d.Decode(conv)
 }
 
 // Prints are the fingerPrints of all hooks of a conversation, each with the revision that its hook was or repeated.
