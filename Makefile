@@ -24,16 +24,28 @@ test: ## Run all tests with the race detector; needs only Go
 property: ## Render 100,000 random conversations with all examples, and with random configurations
 	go test -count=1 -timeout 20m ./config ./internal/pipeline -run '^TestPromise' -rapid.checks=5000
 
+# The tests of faults add a row each, whatever became of them.
+FAULTS := $(CURDIR)/build/faults.md
+define print_faults
+printf '\n| fault | engine | acknowledged | delivered | lost | doubled | seconds to recover |\n|---|---|---|---|---|---|---|\n'; cat $(FAULTS)
+endef
+
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
-	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v
+	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
+	set +x; $(print_faults)
 
 .PHONY: chaos
-chaos: build ## Print the fault matrices of the connectors; kill the gateway 1,000 times under load, or CYCLES times
+chaos: build ## Print the fault matrices of the connectors; kill gateway and database 1,000 times under load, or CYCLES times; print the table of faults
 	go test -count=1 -v -run '^(TestFaults|TestKills|TestFaultMatrix|TestRandomFaults|TestKill)$$' ./connectors/zendesk ./connectors/hubspot
-	AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_CHAOS_CYCLES=$${CYCLES:-1000} go test -count=1 -timeout 3h ./cmd -run '^TestE2EKill$$' -v
+	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
+	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_CHAOS_CYCLES=$${CYCLES:-1000} go test -count=1 -timeout 4h ./cmd \
+	  -run '^TestE2E(Kill|Damage|Full|Descriptors|PowerCut|DiskFaults|LedgerCopy|Postgres.*)$$' -v; \
+	set +x; $(print_faults)
 
 .PHONY: request-tracker
 request-tracker: ## Install the help desk that make e2e delivers to; needs root on Debian

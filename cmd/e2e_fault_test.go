@@ -4,6 +4,7 @@ package cmd_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,10 +26,35 @@ type faultCount struct {
 	acknowledged, delivered, lost, doubled int
 }
 
-// tell writes the row.
-func (c faultCount) tell(t *testing.T, fault string, recovered time.Duration) {
+// The engines of the table of faults.
+const (
+	sqliteEngine   = "SQLite"
+	postgresEngine = "PostgreSQL"
+)
+
+// row writes the row, and adds it to the file that AFTERCHAT_FAULTS names.
+func (c faultCount) row(t *testing.T, engine, fault string, recovered time.Duration) {
 	t.Helper()
-	t.Logf("| %s | %d | %d | %d | %d | %.2f |", fault, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+	row := fmt.Sprintf("| %s | %s | %d | %d | %d | %d | %.1f |", fault, engine, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+	t.Log(row)
+	name := os.Getenv("AFTERCHAT_FAULTS")
+	if name == "" {
+		return
+	}
+	table, err := os.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = fmt.Fprintln(table, row)
+	if err := errors.Join(err, table.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// tell is row for a fault that loses nothing.
+func (c faultCount) tell(t *testing.T, engine, fault string, recovered time.Duration) {
+	t.Helper()
+	c.row(t, engine, fault, recovered)
 	if c.lost > 0 || c.doubled > 0 {
 		t.Errorf("%s: %d lost, %d doubled", fault, c.lost, c.doubled)
 	}
@@ -143,12 +169,12 @@ func refusedWith503(t *testing.T, url string, next *atomic.Int64, acknowledged *
 	})
 }
 
-// chaosCycles is how often TestE2EKill kills: 60 times, or as AFTERCHAT_CHAOS_CYCLES says.
-func chaosCycles(t *testing.T) int {
+// chaosCycles is how often a test kills: as often as it says, or as AFTERCHAT_CHAOS_CYCLES does.
+func chaosCycles(t *testing.T, usual int) int {
 	t.Helper()
 	text := os.Getenv("AFTERCHAT_CHAOS_CYCLES")
 	if text == "" {
-		return 60
+		return usual
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
@@ -206,13 +232,13 @@ func TestE2EDamage(t *testing.T) {
 			p.terminate(t)
 			audited(t, path)
 			if fault.gone {
-				t.Logf("| damage: %s | %d | %d | %d | %d | %.2f |", fault.name, c.acknowledged, c.delivered, c.lost, c.doubled, recovered.Seconds())
+				c.row(t, sqliteEngine, "damage: "+fault.name, recovered)
 				if c.doubled > 0 || c.lost > c.acknowledged/2 {
 					t.Errorf("%d of %d lost, %d doubled", c.lost, c.acknowledged, c.doubled)
 				}
 				return
 			}
-			c.tell(t, "damage: "+fault.name, recovered)
+			c.tell(t, sqliteEngine, "damage: "+fault.name, recovered)
 		})
 	}
 }
@@ -284,7 +310,7 @@ func TestE2EFull(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, p.output())
 	}
 	audited(t, path)
-	c.tell(t, "disk full", recovered)
+	c.tell(t, sqliteEngine, "disk full", recovered)
 }
 
 // TestE2EDescriptors takes all file descriptors by idle connections.
@@ -321,7 +347,7 @@ func TestE2EDescriptors(t *testing.T) {
 	if code := p.terminate(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, p.output())
 	}
-	c.tell(t, "out of file descriptors", recovered)
+	c.tell(t, sqliteEngine, "out of file descriptors", recovered)
 }
 
 // wait lets a random time of at most so long pass.

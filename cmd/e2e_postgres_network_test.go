@@ -141,5 +141,48 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 	t.Logf("cut for %s: %d hooks acknowledged, %d refused, the slowest answer after %s; /readyz told after %s; leases were taken over until %s after the cut; ready %s after it healed",
 		healed.Sub(cut).Round(time.Second), all, refused.Load(), time.Duration(slowest.Load()).Round(time.Millisecond), told.Round(time.Millisecond),
 		taken.Round(time.Second), recovered.Round(time.Millisecond))
-	target.count(&acknowledged, 0).tell(t, fmt.Sprintf("PostgreSQL: network cut for %s", healed.Sub(cut).Round(time.Second)), recovered)
+	target.count(&acknowledged, 0).tell(t, postgresEngine, fmt.Sprintf("network cut between a replica and the database for %s", healed.Sub(cut).Round(time.Second)), recovered)
+}
+
+// TestE2EPostgresResets resets all connections between two replicas and the database again and again, under load: a
+// hook waits a moment, nothing is lost, nothing is twice at the target.
+func TestE2EPostgresResets(t *testing.T) {
+	binary(t)
+	server := cluster(t)
+	target := newSink(t)
+	target.fuzzy.Store(true)
+	targets := "  desk: {type: http, url: '" + target.address + "', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n"
+	url, database := server.URL(""), server.Address()
+	wire := cutable(t, database)
+	through := strings.Replace(url, database, wire.Address(), 1)
+	b := &balancer{replicas: []*replica{newReplica(t, through, targets), newReplica(t, through, targets)}}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); b.send(ctx, 8) }()
+	const resets = 30
+	for range resets {
+		wait(t, 600*time.Millisecond)
+		wire.Reset()
+	}
+	began := time.Now()
+	for _, r := range b.replicas {
+		r.running.waitReady(t, 15*time.Second)
+	}
+	recovered := time.Since(began)
+	cancel()
+	<-done
+	n := assertDelivered(t, target, &b.acknowledged, 60*time.Second)
+	for _, r := range b.replicas {
+		if code := r.running.terminate(t); code != 0 {
+			t.Errorf("exit code %d\n%s", code, r.running.output())
+		}
+	}
+	auditPostgres(t, url)
+	if refused := b.refused.Load(); refused > 0 {
+		t.Errorf("%d hooks were refused", refused)
+	}
+	if n < resets {
+		t.Errorf("only %d hooks were acknowledged", n)
+	}
+	target.count(&b.acknowledged, 0).tell(t, postgresEngine, fmt.Sprintf("all connections to the database reset, %d times", resets), recovered)
 }

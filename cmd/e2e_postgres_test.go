@@ -133,7 +133,7 @@ func auditPostgres(t *testing.T, url string) {
 func TestE2EPostgresKill(t *testing.T) {
 	binary(t)
 	server := cluster(t)
-	const cycles = 30
+	cycles := chaosCycles(t, 30)
 	target := newSink(t)
 	target.fuzzy.Store(true)
 	targets := "  desk: {type: http, url: '" + target.address + "', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n"
@@ -143,7 +143,7 @@ func TestE2EPostgresKill(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); b.send(ctx, 8) }()
-	servers := 0
+	servers, slowest := 0, time.Duration(0)
 	for cycle := range cycles {
 		target.down.Store(cycle%4 == 1)
 		select {
@@ -160,7 +160,9 @@ func TestE2EPostgresKill(t *testing.T) {
 		}
 		r := replicas[cycle%2]
 		r.running.kill()
+		began := time.Now()
 		r.launch(t, url)
+		slowest = max(slowest, time.Since(began))
 	}
 	target.down.Store(false)
 	for _, r := range replicas {
@@ -170,7 +172,7 @@ func TestE2EPostgresKill(t *testing.T) {
 	<-done
 	began := time.Now()
 	// What a killed replica had leased comes back at the end of its lease, 32 s later.
-	n := assertDelivered(t, target, &b.acknowledged, 90*time.Second)
+	n := assertDelivered(t, target, &b.acknowledged, 90*time.Second+time.Duration(cycles)*time.Second)
 	recovered := time.Since(began)
 	for _, r := range replicas {
 		if code := r.running.terminate(t); code != 0 {
@@ -180,6 +182,8 @@ func TestE2EPostgresKill(t *testing.T) {
 	auditPostgres(t, url)
 	t.Logf("%d kills of replicas, %d of the server: %d hooks sent, %d acknowledged, all delivered once, the last %s after the end",
 		cycles-servers, servers, b.next.Load(), n, recovered.Round(time.Second))
+	target.count(&b.acknowledged, 0).tell(t, postgresEngine, fmt.Sprintf("kill -9, %d times one of two replicas, %d times the server, in outages of the target, too",
+		cycles-servers, servers), slowest)
 	if n < cycles {
 		t.Errorf("only %d hooks were acknowledged", n)
 	}
@@ -232,7 +236,9 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	if err := frozen.running.command.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
+	waking := time.Now()
 	frozen.running.waitReady(t, 20*time.Second)
+	woke := time.Since(waking)
 	for _, r := range b.replicas {
 		if code := r.running.terminate(t); code != 0 {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
@@ -246,6 +252,7 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	}
 	auditPostgres(t, url)
 	t.Logf("a replica frozen for %s, 4 orderly restarts: %d hooks acknowledged, 0 refused, all delivered once", time.Since(since).Round(time.Second), n)
+	target.count(&b.acknowledged, 0).tell(t, postgresEngine, "one of three replicas frozen past its leases, the others restarted twice each", woke)
 }
 
 // TestE2EPostgresPromotion kills the primary under load and promotes its synchronous standby: nothing is lost, nothing is
@@ -302,4 +309,5 @@ func TestE2EPostgresPromotion(t *testing.T) {
 	auditPostgres(t, url)
 	t.Logf("primary killed, standby promoted 2 s later: %d hooks acknowledged, %d refused, all delivered once, deliveries went on after %s",
 		n, b.refused.Load(), resumed.Round(time.Millisecond))
+	target.count(&b.acknowledged, 0).tell(t, postgresEngine, "primary killed, synchronous standby promoted 2 s later", resumed)
 }

@@ -79,7 +79,7 @@ func TestE2EPowerCut(t *testing.T) {
 		})
 		total.delivered += len(stored)
 	}
-	total.tell(t, fmt.Sprintf("power cut at %d moments (delivered: stored)", cuts), worst)
+	total.tell(t, sqliteEngine, fmt.Sprintf("power cut at %d moments (delivered: stored)", cuts), worst)
 }
 
 // startAgain opens the ledger in folder, audits it, takes a hook, and returns the chats that are stored.
@@ -170,7 +170,7 @@ func TestE2EDiskFaults(t *testing.T) {
 			if strings.Contains(p.output(), "panic") {
 				t.Error(p.output())
 			}
-			c.tell(t, "disk: "+fault.name, recovered)
+			c.tell(t, sqliteEngine, "disk: "+fault.name, recovered)
 		})
 	}
 }

@@ -363,7 +363,7 @@ func TestE2EOutage(t *testing.T) {
 
 func TestE2EKill(t *testing.T) {
 	binary(t)
-	cycles := chaosCycles(t)
+	cycles := chaosCycles(t, 60)
 	folder, target := t.TempDir(), newSink(t)
 	target.fuzzy.Store(true)
 	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
@@ -394,7 +394,7 @@ func TestE2EKill(t *testing.T) {
 	}
 	audited(t, path)
 	t.Logf("%d kills: %d hooks sent, %d acknowledged, all delivered once", cycles, next.Load(), n)
-	target.count(&acknowledged, 0).tell(t, fmt.Sprintf("kill -9, %d times, every third in an outage of the target", cycles), recovered)
+	target.count(&acknowledged, 0).tell(t, sqliteEngine, fmt.Sprintf("kill -9, %d times, every third in an outage of the target", cycles), recovered)
 }
 
 func TestE2EStop(t *testing.T) {

@@ -19,6 +19,7 @@ type Wire struct {
 	mu     sync.Mutex
 	whole  chan struct{} // closed while the network is whole
 	ended  chan struct{}
+	open   map[net.Conn]bool
 	active sync.WaitGroup
 }
 
@@ -28,7 +29,7 @@ func NewWire(ctx context.Context, to string) (*Wire, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &Wire{listener: listener, to: to, whole: make(chan struct{}), ended: make(chan struct{})}
+	w := &Wire{listener: listener, to: to, whole: make(chan struct{}), ended: make(chan struct{}), open: map[net.Conn]bool{}}
 	close(w.whole)
 	go w.run()
 	return w, nil
@@ -58,6 +59,31 @@ func (w *Wire) Heal() {
 	close(w.whole)
 }
 
+// Reset ends all connections as a router that restarts does: with a reset, whatever is under way.
+func (w *Wire) Reset() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for conn := range w.open {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0)
+		}
+		_ = conn.Close()
+	}
+}
+
+// hold notes a connection as open until the function that it returns is called.
+func (w *Wire) hold(conn net.Conn) (release func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open[conn] = true
+	return func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		delete(w.open, conn)
+		_ = conn.Close()
+	}
+}
+
 // pass waits until the network is whole; false at the end of the test.
 func (w *Wire) pass() bool {
 	w.mu.Lock()
@@ -78,7 +104,7 @@ func (w *Wire) run() {
 			return
 		}
 		w.active.Go(func() {
-			defer func() { _ = near.Close() }()
+			defer w.hold(near)()
 			if !w.pass() {
 				return
 			}
@@ -86,7 +112,7 @@ func (w *Wire) run() {
 			if err != nil {
 				return
 			}
-			defer func() { _ = far.Close() }()
+			defer w.hold(far)()
 			var both sync.WaitGroup
 			both.Go(func() { w.carry(far, near) })
 			both.Go(func() { w.carry(near, far) })
