@@ -34,6 +34,7 @@ endef
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
+	AFTERCHAT_POSTGRES=$$programs go test -count=1 ./internal/gateway -run '^TestE2E' -v; \
 	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
 	set +x; $(print_faults)

@@ -217,9 +217,10 @@ func (s *stage) addresses(a gateway.Addresses, desk, folder string) {
 
   pretend Zendesk    %s/
   hooks              http://%s/in/shop/%s
+  console            http://%s/
   metrics            http://%s/metrics
   configuration, log, ledger and outbox.jsonl in %s
-`, desk, a.Hooks, demo.Secrets()["shop"], a.Admin, folder))
+`, desk, a.Hooks, demo.Secrets()["shop"], a.Admin, a.Admin, folder))
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,6 +24,7 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
 	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
 )
 
 // apiConfig has a target that takes everything and one that can be made to refuse.
@@ -256,8 +258,29 @@ func eventually(t testing.TB, what string, done func() bool) {
 func TestAPI(t *testing.T) {
 	t.Parallel()
 	vendor := newMoody()
+	goThroughAPI(t, startAPI(t, vendor, ""), vendor)
+}
+
+// TestE2EAPIOnPostgres is the same on the other engine.
+func TestE2EAPIOnPostgres(t *testing.T) {
+	t.Parallel()
+	server, err := postgrestest.Start(t.Context())
+	if errors.Is(err, postgrestest.ErrNone) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Remove)
+	vendor := newMoody()
+	config := strings.Replace(fmt.Sprintf(apiConfig, ""), "sources:", "ledger: {url: '"+server.URL("")+"'}\nsources:", 1)
+	goThroughAPI(t, startGateway(t, config, vendor), vendor)
+}
+
+// goThroughAPI asks everything of a gateway that has just been started.
+func goThroughAPI(t *testing.T, r *running, vendor *moody) {
+	t.Helper()
 	vendor.set("help.example", http.StatusUnprocessableEntity)
-	r := startAPI(t, vendor, "")
 	for i := range 3 {
 		r.chat(t, chatHook(i+1, fmt.Sprintf("ada%d@example.com", i), i+1, "I want a refund"))
 	}
