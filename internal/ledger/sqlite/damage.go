@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -33,7 +34,17 @@ func isDamage(err error) bool {
 		return true
 	}
 	failure, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (failure.Code()&0xff == sqlite3.SQLITE_CORRUPT || failure.Code()&0xff == sqlite3.SQLITE_NOTADB)
+	if !ok || failure.Code() == sqlite3.SQLITE_CORRUPT_VTAB { // of the full-text index alone
+		return false
+	}
+	return failure.Code()&0xff == sqlite3.SQLITE_CORRUPT || failure.Code()&0xff == sqlite3.SQLITE_NOTADB
+}
+
+// isIndexDamage tells whether err says that the full-text index contradicts itself. It is made anew then, out of the
+// bodies, see index.go.
+func isIndexDamage(err error) bool {
+	failure, ok := errors.AsType[*sqlite.Error](err)
+	return ok && failure.Code() == sqlite3.SQLITE_CORRUPT_VTAB
 }
 
 // inspect returns a damageError if the files at path cannot be what a ledger left behind, however it ended: orderly,
@@ -313,19 +324,33 @@ func (f ledgerFiles) readLog() (log walLog, err error) {
 	}
 }
 
-// quickCheck has SQLite look into the tables, for quickCheckTime at most.
-func quickCheck(ctx context.Context, conn *sql.Conn) error {
+// quickCheck has SQLite look into the tables, for quickCheckTime at most. A full-text index that contradicts itself is no
+// damage to the ledger: it is to be made anew.
+func quickCheck(ctx context.Context, conn *sql.Conn) (renew bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, quickCheckTime)
 	defer cancel()
 	var first string
-	err := conn.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&first)
-	switch {
-	case err != nil && limited.Err() != nil && ctx.Err() == nil:
-		return nil // a large ledger; what is damaged further behind is found when it is read
-	case err != nil:
-		return err
-	case first != "ok":
-		return &damageError{first}
+	rows, err := conn.QueryContext(limited, "PRAGMA quick_check(10)")
+	if err == nil {
+		err = each(rows, func(rows *sql.Rows) error {
+			var text string
+			err := rows.Scan(&text)
+			switch {
+			case strings.Contains(strings.ToLower(text), "fts5"):
+				renew = true
+			case first == "" && text != "ok":
+				first = text
+			}
+			return err
+		})
 	}
-	return nil
+	switch {
+	case first != "":
+		return false, &damageError{first}
+	case isIndexDamage(err):
+		return true, nil
+	case err != nil && limited.Err() != nil && ctx.Err() == nil:
+		return renew, nil // a large ledger; what is damaged further behind is found when it is read
+	}
+	return renew, err
 }

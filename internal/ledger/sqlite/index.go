@@ -125,6 +125,10 @@ func (x *indexer) run(ctx context.Context) {
 			return
 		}
 		err := x.work(ctx)
+		if isIndexDamage(err) || x.ledger.renew.Load() {
+			log.Error("the full-text index is damaged and is made anew; until then searches find less")
+			err = x.renew(ctx)
+		}
 		switch {
 		case ctx.Err() != nil || errors.Is(err, ledger.ErrClosed):
 			return
@@ -142,6 +146,33 @@ func (x *indexer) run(ctx context.Context) {
 		}
 	}
 }
+
+// renew begins a new index, to be filled as after an upgrade.
+func (x *indexer) renew(ctx context.Context) error {
+	err := x.ledger.write(ctx, func(t *tx) error {
+		for _, statement := range []string{
+			`DROP TABLE search`,
+			`CREATE VIRTUAL TABLE search ` + searchTable,
+			`DELETE FROM summary`,
+			`DELETE FROM outdated`,
+			`UPDATE progress SET n = (SELECT coalesce(max(number), 0) FROM conversation) WHERE name = 'newest'`,
+			`UPDATE progress SET n = (SELECT coalesce(max(number), 0) + 1 FROM conversation) WHERE name = 'oldest'`,
+		} {
+			if err := t.exec(statement); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		x.ledger.renew.Store(false)
+		nudge(x.wake)
+	}
+	return err
+}
+
+// searchTable is how the full-text index was made by schema version 2.
+const searchTable = `USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii')`
 
 // rest waits without being cut short.
 func (x *indexer) rest(ctx context.Context, d time.Duration) bool {

@@ -266,3 +266,40 @@ func checkPlan(t *testing.T, view *sql.Tx, name, query string, args []any) {
 		t.Fatal(err)
 	}
 }
+
+// A full-text index that contradicts itself costs nothing but the time to make it anew.
+func TestIndexDamaged(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	for i := range 50 {
+		accept(t, l, hook(fmt.Sprint("c", i), "help"))
+	}
+	caughtUp(t, l)
+	if err := l.write(t.Context(), func(tx *tx) error {
+		return tx.exec(`UPDATE search_data SET block = zeroblob(20) WHERE id > 10`)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, path, Options{}) // it is not taken for a damaged ledger
+	_, first := l.Conversations(t.Context(), ledger.Filter{Text: []string{"c7"}}, ledger.Page{})
+	t.Logf("the first search: %v", first)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		accept(t, l, hook(fmt.Sprint("d", time.Now().UnixNano()), "help"))
+		page, err := l.Conversations(t.Context(), ledger.Filter{Text: []string{"c7"}}, ledger.Page{})
+		if err == nil && len(page.Items) == 1 && page.Items[0].ID == "c7" {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the index does not come back: %+v, %v", page, err)
+		}
+	}
+	caughtUp(t, l)
+	sound(t, l)
+	if aside, err := SetAside(path); err != nil || len(aside) > 0 {
+		t.Errorf("the ledger was set aside: %v, %v", aside, err)
+	}
+}

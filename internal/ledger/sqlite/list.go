@@ -120,6 +120,10 @@ func (l *Ledger) view(ctx context.Context, do func(*sql.Tx) error) error {
 	}
 	defer func() { _ = view.Rollback() }()
 	err = do(view)
+	if isIndexDamage(err) && l.indexer != nil {
+		l.renew.Store(true)
+		nudge(l.indexer.wake)
+	}
 	l.suspect(err, generation)
 	return err
 }

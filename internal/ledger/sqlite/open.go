@@ -64,6 +64,7 @@ type Ledger struct {
 
 	fresh     fresh                 // conversations that were accepted just now
 	indexer   *indexer              // nil in a ledger that is only looked at
+	renew     atomic.Bool           // the full-text index is damaged and is to be made anew
 	clock     func() time.Time      // time.Now, but in tests of clocks that jump
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
@@ -143,9 +144,11 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := quickCheck(ctx, conn); err != nil {
+	renew, err := quickCheck(ctx, conn)
+	if err != nil {
 		return nil, err
 	}
+	l.renew.Store(renew)
 	if err := migrate(ctx, conn); err != nil {
 		return nil, err
 	}
