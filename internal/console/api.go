@@ -123,10 +123,10 @@ func (q *request) write(status int, mediaType string, body []byte) error {
 	return q.Blob(status, mediaType, body)
 }
 
-// matches tells whether an If-None-Match names a tag.
+// matches tells whether an If-None-Match names a tag, weakly: a page's tag is weak.
 func matches(header, tag string) bool {
 	for one := range strings.SplitSeq(header, ",") {
-		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == tag {
+		if one = strings.TrimSpace(one); one == "*" || strings.TrimPrefix(one, "W/") == strings.TrimPrefix(tag, "W/") {
 			return true
 		}
 	}

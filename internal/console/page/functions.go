@@ -94,6 +94,8 @@ func ago(now, t time.Time) template.HTML {
 // span is a length of time in its largest unit, or its two largest below a minute and a day.
 func span(d time.Duration) string {
 	switch {
+	case d < time.Millisecond:
+		return "less than 1 ms"
 	case d < time.Second:
 		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < time.Minute:
