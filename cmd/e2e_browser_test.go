@@ -18,10 +18,12 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // chromium returns the browser's program.
@@ -224,10 +226,22 @@ func (p *tab) click(selector string) {
 	}
 }
 
-// press presses keys one after the other.
+// press presses keys one after the other, as a keyboard does: a key that the page takes for itself writes nothing.
 func (p *tab) press(keys string) {
 	p.t.Helper()
-	p.do(chromedp.KeyEvent(keys))
+	for _, r := range keys {
+		key, known := kb.Keys[r]
+		if !known {
+			p.t.Fatalf("there is no key for %q", r)
+		}
+		down := input.DispatchKeyEventParams{
+			Type: input.DispatchKeyEventTypeKeyDown, Key: key.Key, Code: key.Code, Text: key.Text, UnmodifiedText: key.Unmodified,
+			WindowsVirtualKeyCode: key.Windows, NativeVirtualKeyCode: key.Native,
+		}
+		up := down
+		up.Type, up.Text, up.UnmodifiedText = input.DispatchKeyEventTypeKeyUp, "", ""
+		p.do(sent(input.DispatchKeyEvent, down), sent(input.DispatchKeyEvent, up))
+	}
 }
 
 // see fails unless the page shows a text.
@@ -259,7 +273,7 @@ func (p *tab) narrow(on bool) {
 	if on {
 		p.do(chromedp.EmulateViewport(390, 800))
 	} else {
-		p.do(chromedp.ResetViewport())
+		p.do(chromedp.EmulateViewport(1440, 900))
 	}
 }
 
@@ -273,7 +287,7 @@ func (p *tab) screenshot(name string, width, height int64) {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.do(chromedp.ResetViewport())
+	p.narrow(false)
 	folder := filepath.Join("..", "build", "screenshots")
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		p.t.Fatal(err)
