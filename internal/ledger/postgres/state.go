@@ -7,7 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -86,10 +88,13 @@ func (l *Ledger) Take(ctx context.Context, target string, rate ledger.Rate, n in
 	return granted, wait, err
 }
 
+// readyRoom is how much must fit for hooks to be taken after a disk was full, in bytes: enough for a long chat.
+const readyRoom = 256 << 10
+
 // Ready commits something now, fsync included, and returns why that is not possible. It does not wait for a database
-// that is away.
+// that is away. After the server's disk was full it writes as much as a long chat has, until that is possible.
 func (l *Ledger) Ready(ctx context.Context) error {
-	return l.once(ctx, 0, func() error {
+	err := l.once(ctx, 0, func() error {
 		if err := l.measure(ctx); err != nil {
 			return err
 		}
@@ -97,6 +102,22 @@ func (l *Ledger) Ready(ctx context.Context) error {
 			t.add("ready", 1)
 			return l.reserve(1)
 		})
+	})
+	if err != nil || !l.room.lacking.Load() {
+		return err
+	}
+	return l.once(ctx, 0, func() error {
+		ballast := make([]byte, readyRoom)
+		_, _ = rand.NewChaCha8([32]byte{}).Read(ballast) // it cannot be compressed
+		err := l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
+			t.write(`INSERT INTO config (hash, snapshot, used_at) VALUES ($1, $2, 0)`, "ballast "+l.replica, ballast)
+			t.write(`DELETE FROM config WHERE hash = $1`, "ballast "+l.replica)
+			return nil
+		})
+		if err == nil {
+			l.room.lacking.Store(false)
+		}
+		return err
 	})
 }
 
@@ -118,6 +139,8 @@ type room struct {
 	mu   sync.Mutex
 	at   time.Time // when it was measured
 	size int64     // measured, and what this replica has added since
+
+	lacking atomic.Bool // the server's disk was full, and Ready has not seen since that it is not
 }
 
 const (

@@ -197,6 +197,9 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 		}
 		cure := remedy(err)
 		wait := time.Duration(rand.Int64N(int64(min(10*time.Millisecond<<min(n, 6), 500*time.Millisecond)))) + time.Millisecond
+		if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == diskFull {
+			l.room.lacking.Store(true)
+		}
 		if cure == cureNone || time.Now().Add(wait).After(deadline) {
 			return explain(err)
 		}
@@ -222,6 +225,9 @@ func isOwn(err error) bool {
 	return errors.Is(err, ledger.ErrFenced) || errors.Is(err, ledger.ErrNotFound) || errors.Is(err, ledger.ErrFull) ||
 		errors.Is(err, ledger.ErrState)
 }
+
+// diskFull is the code of a server whose disk has no space left.
+const diskFull = "53100"
 
 // cure is what helps against an error.
 type cure int
@@ -278,7 +284,7 @@ func explain(err error) error {
 		return err
 	}
 	switch {
-	case answer.Code == "53100":
+	case answer.Code == diskFull:
 		return fmt.Errorf("%w: the database's disk has no space left (%w)", ledger.ErrFull, err)
 	case answer.Code == "42501":
 		return fmt.Errorf("the database does not let this user in: GRANT CREATE ON DATABASE …, or make the schema for it: %w", err)

@@ -238,6 +238,16 @@ func (c *Cluster) answers(ctx context.Context) bool {
 	}
 }
 
+// Running tells whether the server's first process is there. One that has no room for its log ends by itself.
+func (c *Cluster) Running() bool {
+	select {
+	case <-c.ended:
+		return false
+	default:
+		return true
+	}
+}
+
 // Log returns what the server has said.
 func (c *Cluster) Log() string {
 	text, err := os.ReadFile(c.log.Name())

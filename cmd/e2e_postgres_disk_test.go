@@ -1,0 +1,79 @@
+// This file holds the test of a database whose disk is full.
+
+package cmd_test
+
+import (
+	"context"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestE2EPostgresFull fills the disk of the database, log included, and makes room again: hooks are refused meanwhile,
+// and the gateway goes on by itself when the database does.
+func TestE2EPostgresFull(t *testing.T) {
+	binary(t)
+	disk, err := os.MkdirTemp("", "afterchat-disk-") //nolint:usetesting // the server's user cannot enter the test's folder
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.Remove(disk) })
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=160m,mode=1777"); err != nil {
+		t.Skipf("no small disk can be mounted here, so a full one is not tested: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Setenv("TMPDIR", disk)
+	server := cluster(t, "max_wal_size = '32MB'", "min_wal_size = '32MB'")
+	t.Setenv("TMPDIR", "")
+	target := newSink(t)
+	url := server.URL("")
+	r := newReplica(t, url, "  desk: {type: http, url: '"+target.address+"', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n")
+	hooks := "http://" + r.hooks + "/in/shop/" + e2eSecret
+	var acknowledged sync.Map
+	var next atomic.Int64
+	some := func(d time.Duration) {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		load(ctx, hooks, 4, &next, &acknowledged)
+	}
+	some(time.Second)
+	ballast := filepath.Join(disk, "ballast")
+	file, err := os.Create(ballast)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = file.Write(make([]byte, 200<<20)) // as much as fits
+	_ = file.Close()
+	refusedWith503(t, hooks, &next, &acknowledged)
+	r.running.waitStatus(t, http.StatusServiceUnavailable, 30*time.Second)
+	some(time.Second)
+	if err := os.Remove(ballast); err != nil {
+		t.Fatal(err)
+	}
+	ended := !server.Running() // then somebody starts it again, as a service manager does
+	if ended {
+		if err := server.Launch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	r.running.waitStatus(t, http.StatusOK, 30*time.Second)
+	recovered := time.Since(began)
+	some(300 * time.Millisecond)
+	c := target.count(&acknowledged, 60*time.Second)
+	if code := r.running.terminate(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, r.running.output())
+	}
+	auditPostgres(t, url)
+	t.Logf("the server had ended: %v", ended)
+	c.tell(t, postgresEngine, "disk of the database full, space made", recovered)
+}
