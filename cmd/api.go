@@ -79,35 +79,36 @@ func newProgress(w io.Writer) *progress {
 // barWidth is how many characters a bar has.
 const barWidth = 30
 
-// show tells that done of total are done; 0 as total is unknown.
-func (p *progress) show(done, total int64, note string) {
-	if total <= 0 {
-		if p.bar {
-			p.draw(fmt.Sprintf("%d %s", done, note))
-		}
-		return
+// show tells that done of total are done.
+func (p *progress) show(done, total int64) {
+	if total > 0 {
+		p.share(float64(done)/float64(total), fmt.Sprintf("%d of %d", done, total))
 	}
-	share := min(1, float64(done)/float64(total))
+}
+
+// showBytes tells that done of total bytes are done, and what they came to.
+func (p *progress) showBytes(done, total int64, came string) {
+	if total > 0 {
+		p.share(float64(done)/float64(total), came)
+	}
+}
+
+// share draws, or writes a line for each tenth.
+func (p *progress) share(share float64, note string) {
+	share = min(1, share)
 	if !p.bar {
 		if line := fmt.Sprintf("%3.0f %%", float64(int(share*10))*10); line != p.last {
 			p.last = line
-			_, _ = fmt.Fprintf(p.w, "%s  %d of %d%s\n", line, done, total, leading(note))
+			_, _ = fmt.Fprintf(p.w, "%s  %s\n", line, note)
 		}
 		return
 	}
 	full := int(share * barWidth)
 	left := ""
 	if took := time.Since(p.began); share > 0.02 && share < 1 && took > 2*time.Second {
-		left = ", " + (time.Duration(float64(took) * (1 - share) / share)).Round(time.Second).String() + " left"
+		left = ", " + time.Duration(float64(took)*(1-share)/share).Round(time.Second).String() + " left"
 	}
-	p.draw(fmt.Sprintf("[%s%s] %d of %d%s%s", strings.Repeat("█", full), strings.Repeat("·", barWidth-full), done, total, leading(note), left))
-}
-
-func leading(note string) string {
-	if note == "" {
-		return ""
-	}
-	return ", " + note
+	p.draw(fmt.Sprintf("[%s%s] %s%s", strings.Repeat("█", full), strings.Repeat("·", barWidth-full), note, left))
 }
 
 // draw writes over the line before.

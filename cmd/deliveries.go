@@ -50,26 +50,28 @@ func (c deliveriesListCommand) Run(p *program) error {
 	}
 	var all []gateway.Delivery
 	query := url.Values{"q": {strings.Join(c.Query, " ")}}
-	more := false
+	more, listed := false, 0
 	for {
 		page := pageLimit
 		if c.Limit > 0 {
-			page = min(page, c.Limit-len(all))
+			page = min(page, c.Limit-listed)
 		}
 		query.Set("limit", strconv.Itoa(page))
 		var list gateway.DeliveryList
 		if err := api.Get(ctx, "/deliveries", query, &list); err != nil {
 			return err
 		}
+		listed += len(list.Items)
 		if c.Format == "jsonl" {
 			for _, d := range list.Items {
 				if err := writeLine(p.stdout, d); err != nil {
 					return err
 				}
 			}
+		} else {
+			all = append(all, list.Items...)
 		}
-		all = append(all, list.Items...)
-		if more = list.Next != ""; !more || c.Limit > 0 && len(all) >= c.Limit {
+		if more = list.Next != ""; !more || c.Limit > 0 && listed >= c.Limit {
 			break
 		}
 		query.Set("cursor", list.Next)

@@ -156,7 +156,7 @@ func (p *program) watchReplay(ctx context.Context, api *gateway.API, job gateway
 	ticker := time.NewTicker(watchEvery)
 	defer ticker.Stop()
 	for {
-		bar.show(job.Done+job.Skipped, job.Total, "")
+		bar.show(job.Done+job.Skipped, job.Total)
 		if job.State != gateway.JobRunning {
 			bar.end()
 			return job, nil

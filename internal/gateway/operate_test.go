@@ -26,6 +26,7 @@ func TestViewers(t *testing.T) {
 	t.Parallel()
 	vendor := newMoody()
 	vendor.set("help.example", http.StatusUnprocessableEntity)
+	vendor.set("crm.example", http.StatusBadRequest)
 	r := startAPI(t, vendor, `, tokens: [{name: v, token: viewer-0123456789abcdef, role: viewer}, {name: o, token: operator-0123456789abcdef, role: operator}]`)
 	r.chat(t, chatHook(1, "ada.lovelace@example.com", 1, "my card is stolen"))
 	r.chat(t, chatHook(2, "grace.hopper@example.com", 5, "thank you"))
