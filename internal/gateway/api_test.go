@@ -425,10 +425,15 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 		t.Errorf("routed: %+v", routed)
 	}
 	answered[console.ConversationDetail](c, "POST", "/conversations/"+id+"/reveal", "")
+	answered[console.Target](c, "POST", "/targets/crm/pause", "")
 	imported := answered[console.Decoded](c, "POST", "/import?source=shop&only=crm&received_at=2026-01-02T03:04:05Z", chatHook(77, "old@example.com", 5, "long ago"))
 	if imported.Result != "accepted" || !slices.Equal(imported.Targets, []string{"crm"}) {
 		t.Errorf("imported: %+v", imported)
 	}
+	if crm := get[console.Target](c, "/targets/crm"); crm.Pending != 1 || time.Since(crm.OldestPendingAt) > time.Minute {
+		t.Errorf("an old chat that was imported waits since %s, which is an alert", crm.OldestPendingAt)
+	}
+	answered[console.Target](c, "POST", "/targets/crm/resume", "")
 	c.refused(http.StatusUnprocessableEntity, "POST", "/import?source=shop", "nonsense")
 
 	r.recordOnce(t.Context())
@@ -452,7 +457,7 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 	slices.Reverse(actions)
 	want := []string{
 		"decode quarantine", "drop quarantine", "pause target", "replay " + id + "/help", "cancel " + id + "/help", "drop " + id + "/help",
-		"probe target", "resume target", "replay job", "cancel job", "route " + id, "reveal " + id, "import source",
+		"probe target", "resume target", "replay job", "cancel job", "route " + id, "reveal " + id, "pause target", "import source", "resume target",
 	}
 	if !slices.Equal(actions, want) {
 		t.Errorf("the audit log has\n%q, want\n%q", actions, want)
