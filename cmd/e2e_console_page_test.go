@@ -139,7 +139,7 @@ func (p *tab) paths() []string {
 	for _, path := range append(list, "/?range=1h", "/?range=7d", "/replays/new?state=dead", "/conversations?q=needle", "/conversations?q=nonsense:1", "/deliveries?state=dead", "/failures?since=24h") {
 		if base, _, _ := strings.Cut(path, "#"); !seen[base] {
 			seen[base] = true
-			unique = append(unique, path)
+			unique = append(unique, base) // with a fragment the Tab key begins there
 		}
 	}
 	return unique

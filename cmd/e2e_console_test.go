@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -62,7 +63,7 @@ routes:
     to: crm
 `
 
-// fussy is a help desk that knows no priority "urgent", beside a CRM that is away.
+// fussy is a help desk that knows no priority "urgent", beside a CRM that is away and a chat that does not let us in.
 func fussy(t testing.TB) (*sink, string) {
 	t.Helper()
 	kept := newSink(t)
@@ -71,6 +72,8 @@ func fussy(t testing.TB) (*sink, string) {
 		switch {
 		case err != nil:
 			w.WriteHeader(http.StatusBadRequest)
+		case strings.HasPrefix(r.URL.Path, "/slack"):
+			w.WriteHeader(http.StatusUnauthorized)
 		case strings.HasPrefix(r.URL.Path, "/crm"):
 			w.WriteHeader(http.StatusServiceUnavailable)
 		case bytes.Contains(body, []byte(`"priority":"urgent"`)):
@@ -113,4 +116,36 @@ func TestE2EConsoleHostile(t *testing.T) {
 		}
 	}
 	visitAll(t, b, admin)
+}
+
+// TestE2EConsoleLarge looks at the pages of a gateway that has taken 100,000 conversations.
+func TestE2EConsoleLarge(t *testing.T) {
+	binary(t)
+	b := newBrowser(t)
+	_, desk := fussy(t)
+	folder := t.TempDir()
+	path, hooks, admin := writeConfig(t, folder, fmt.Sprintf(consoleTargets, desk))
+	seeded(t, path, hooks, admin, filepath.Join(folder, "data", "afterchat.db"), 100_000, 100_000, 30*24*time.Hour)
+	start(t, path, hooks, admin, startOptions{})
+	visitAll(t, b, admin)
+	p := b.tab(t, admin)
+	p.open("/conversations?q=needle")
+	if n := ask[int](p, `document.querySelectorAll('[data-row]').length`); n != 2 {
+		t.Errorf("%d conversations have the needle", n)
+	}
+	// The pages of a list follow each other without a gap or a repeat.
+	p.open("/deliveries?state=dead")
+	seen := map[string]bool{}
+	for range 3 {
+		for _, open := range ask[[]string](p, `[...document.querySelectorAll('[data-open]')].map(a => a.getAttribute('href'))`) {
+			if seen[open] {
+				t.Errorf("%s stands on two pages", open)
+			}
+			seen[open] = true
+		}
+		p.click(`a[rel=next]`)
+	}
+	if len(seen) < 100 {
+		t.Errorf("three pages hold %d deliveries", len(seen))
+	}
 }
