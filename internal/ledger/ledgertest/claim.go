@@ -63,7 +63,7 @@ func claimAtOnce(d *desk) {
 
 func claimLapsed(d *desk) {
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
-	first := d.lapse("help")
+	first := d.lapse()
 	if first.Uncertain {
 		d.Fatal("the first claim is uncertain")
 	}
@@ -87,7 +87,7 @@ func claimVoid(d *desk) {
 	before := d.claim("help")
 	d.reopen()
 	if d.suite.Lapse != nil {
-		d.lapse("help") // another replica takes it
+		d.lapse() // another replica takes it
 	}
 	if _, err := d.engine.Settle(d.Context(), settlement(before, delivered)); !errors.Is(err, ledger.ErrFenced) {
 		d.Fatalf("settle after a restart: %v, want ErrFenced", err)

@@ -145,12 +145,12 @@ func listLook(d *desk) {
 	if len(got.Revisions) != 3 || got.Hooks != 3 || got.Revision != 2 || got.Messages != 3 {
 		d.Fatalf("got %+v", got)
 	}
-	for i, want := range []ledger.RevisionRow{
+	for _, want := range []ledger.RevisionRow{
 		{Revision: 1, ContentType: "application/json", Bytes: len(hook("c1", 5, "a", "b").Raw)},
 		{Revision: -1, ContentType: "application/json", Bytes: len(hook("c1", 4, "a").Raw)},
 		{Revision: 2, ContentType: "text/plain", Bytes: 10000},
 	} {
-		i = slices.IndexFunc(got.Revisions, func(r ledger.RevisionRow) bool { return r.Revision == want.Revision })
+		i := slices.IndexFunc(got.Revisions, func(r ledger.RevisionRow) bool { return r.Revision == want.Revision })
 		if i < 0 {
 			d.Fatalf("revision %d is missing: %+v", want.Revision, got.Revisions)
 		}

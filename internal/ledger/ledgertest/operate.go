@@ -44,13 +44,13 @@ func failing(class string) func(*ledger.Settlement) {
 	}
 }
 
-// delivery returns the row of a delivery as operators see it.
-func (d *desk) delivery(id, target string) ledger.DeliveryRow {
+// delivery returns the row of the delivery of c1 to help, as operators see it.
+func (d *desk) delivery() ledger.DeliveryRow {
 	d.Helper()
-	page, err := d.operator().Deliveries(d.Context(), ledger.Filter{IDs: []string{id}, Targets: []string{target}}, ledger.Page{})
+	page, err := d.operator().Deliveries(d.Context(), ledger.Filter{IDs: []string{"c1"}, Targets: []string{"help"}}, ledger.Page{})
 	d.must(err)
 	if len(page.Items) != 1 {
-		d.Fatalf("%d deliveries of %s to %s, want one", len(page.Items), id, target)
+		d.Fatalf("%d deliveries of c1 to help, want one", len(page.Items))
 	}
 	return page.Items[0]
 }
@@ -76,7 +76,7 @@ func operateReplay(d *desk) {
 	}
 	d.settle(c, ledger.Delivered, delivered)
 	d.is("replay of what is delivered", o.ReplayDelivery(d.Context(), "c1", "help", ledger.Replay{}), ledger.ErrState)
-	if r := d.delivery("c1", "help"); r.Class+r.Reason != "" || !r.FailedAt.IsZero() {
+	if r := d.delivery(); r.Class+r.Reason != "" || !r.FailedAt.IsZero() {
 		d.Errorf("after the success: %+v", r)
 	}
 }
@@ -91,7 +91,7 @@ func operatePinned(d *desk) {
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
 	d.settle(claim("k1"), ledger.Dead, dead, failing("x"))
 	d.must(o.ReplayDelivery(d.Context(), "c1", "help", ledger.Replay{Pinned: true}))
-	d.equal("pinned in the list", d.delivery("c1", "help").Pinned, "k1")
+	d.equal("pinned in the list", d.delivery().Pinned, "k1")
 	d.reopen()
 	c := claim("k2")
 	d.equal("pinned", c.Pinned, "k1")
@@ -109,7 +109,7 @@ func operatePinned(d *desk) {
 	c = claim("k5")
 	d.equal("pinned to the newest attempt", c.Pinned, "k4")
 	d.settle(c, ledger.Delivered, delivered)
-	d.equal("after a success", d.delivery("c1", "help").Pinned, "")
+	d.equal("after a success", d.delivery().Pinned, "")
 	d.accept(to(hook("c1", 6, "b"), "help"), ledger.Revised, 2)
 	d.settle(claim("k6"), ledger.Dead, dead)
 	d.must(o.ReplayDelivery(d.Context(), "c1", "help", ledger.Replay{Pinned: true}))
@@ -126,12 +126,12 @@ func operateCancel(d *desk) {
 	d.must(o.Cancel(d.Context(), "c1", "help", "enough"))
 	d.counts("help", ledger.Counts{Accepted: 1, Dead: 1})
 	d.nothing("help")
-	if r := d.delivery("c1", "help"); r.Class != "cancelled" || r.Reason != "enough" || r.FailedAt.IsZero() || r.State != ledger.Dead {
+	if r := d.delivery(); r.Class != "cancelled" || r.Reason != "enough" || r.FailedAt.IsZero() || r.State != ledger.Dead {
 		d.Errorf("cancelled: %+v", r)
 	}
 	d.is("cancel of what is dead", o.Cancel(d.Context(), "c1", "help", ""), ledger.ErrState)
 	d.must(o.ReplayDelivery(d.Context(), "c1", "help", ledger.Replay{}))
-	old := d.lapse("help")
+	old := d.lapse()
 	d.must(o.Cancel(d.Context(), "c1", "help", "the worker is gone"))
 	_, err := d.engine.Settle(d.Context(), settlement(old, delivered))
 	d.is("settle of the worker that was gone", err, ledger.ErrFenced)
@@ -147,7 +147,7 @@ func operateDrop(d *desk) {
 	d.must(o.Drop(d.Context(), "c1", "help", "spam"))
 	d.counts("help", ledger.Counts{Accepted: 1, Skipped: 1})
 	d.nothing("help")
-	r := d.delivery("c1", "help")
+	r := d.delivery()
 	d.equal("class", r.Class, "")
 	d.equal("reason", r.Reason, "spam")
 	c := d.claim("crm")
@@ -212,7 +212,7 @@ func operateRoute(d *desk) {
 func operateClasses(d *desk) {
 	class := func(want string) {
 		d.Helper()
-		d.equal("class", d.delivery("c1", "help").Class, want)
+		d.equal("class", d.delivery().Class, want)
 	}
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
 	class("")
@@ -221,13 +221,13 @@ func operateClasses(d *desk) {
 	d.settle(d.claim("help"), ledger.Pending, untried)
 	class("x")
 	d.settle(d.claim("help"), ledger.Pending, again, func(s *ledger.Settlement) { s.Attempt = &ledger.Attempt{At: start, Kind: "temporary", Status: 503} })
-	if got := d.delivery("c1", "help").Class; !strings.HasPrefix(got, "temporary") {
+	if got := d.delivery().Class; !strings.HasPrefix(got, "temporary") {
 		d.Errorf("class %q of an attempt that brings none, want one that begins with its kind", got)
 	}
 	d.accept(to(hook("c1", 6, "b"), "help"), ledger.Revised, 2)
 	class("")
 	for range ledger.CrashLimit {
-		d.lapse("help")
+		d.lapse()
 	}
 	if c := d.claimAll("help", lease); len(c.Crashed) != 1 {
 		d.Fatalf("claimed %+v, want a crash", c)
@@ -455,7 +455,7 @@ func jobList(d *desk) {
 	o := d.operator()
 	since := start
 	want := ledger.ReplayJob{
-		By: "ann", Filter: ledger.Filter{Targets: []string{"help"}, Text: []string{"\"odd\" 'text'"}, Since: since, MinRating: rated(1)}, Replay: ledger.Replay{Pinned: true}, PerSecond: 0.5,
+		By: "ann", Filter: ledger.Filter{Targets: []string{"help"}, Text: []string{"\"odd\" 'text'"}, Since: since, MinRating: new(1.0)}, Replay: ledger.Replay{Pinned: true}, PerSecond: 0.5,
 	}
 	var ids []string
 	for range 7 {

@@ -28,18 +28,16 @@ var searchCases = map[string]func(*desk){
 	"after opening again":             searchReopened,
 }
 
-func rated(n float64) *float64 { return &n }
-
 // searchFilters has five conversations and asks for each field.
 func searchFilters(d *desk) {
 	received := func(days int) time.Time { return start.Add(time.Duration(days) * day) }
 	d.accept(chatOf("c1", func(c *chat.Conversation) {
-		c.Source, c.Brand, c.Outcome, c.ExternalID, c.Rating = "shop", "acme", chat.Completed, "x1", rated(5)
+		c.Source, c.Brand, c.Outcome, c.ExternalID, c.Rating = "shop", "acme", chat.Completed, "x1", new(5.0)
 		c.Person = chat.Person{Name: "Ann", Email: "ann@example.com"}
 		c.ReceivedAt = received(1)
 	}, "help", "crm"), ledger.Accepted, 1)
 	d.accept(chatOf("c2", func(c *chat.Conversation) {
-		c.Source, c.Brand, c.Outcome, c.ExternalID, c.Rating = "desk", "globo", chat.Missed, "x2", rated(1.5)
+		c.Source, c.Brand, c.Outcome, c.ExternalID, c.Rating = "desk", "globo", chat.Missed, "x2", new(1.5)
 		c.Person = chat.Person{Name: "Bob", Email: "bob@example.com"}
 		c.ReceivedAt = received(2)
 	}, "help"), ledger.Accepted, 1)
@@ -48,7 +46,7 @@ func searchFilters(d *desk) {
 	}), ledger.Unrouted, 1)
 	h := chatOf("c4", func(c *chat.Conversation) { c.Source, c.Outcome, c.ReceivedAt = "shop", chat.Missed, received(4) }, "crm")
 	d.accept(planned(h, func(p *ledger.PlannedDelivery) { p.Routes = []string{`odd "name"`, "second"} }), ledger.Accepted, 1)
-	d.accept(chatOf("c5", func(c *chat.Conversation) { c.Source, c.Rating, c.ReceivedAt = "other", rated(3), received(5) }, "log"), ledger.Accepted, 1)
+	d.accept(chatOf("c5", func(c *chat.Conversation) { c.Source, c.Rating, c.ReceivedAt = "other", new(3.0), received(5) }, "log"), ledger.Accepted, 1)
 	for _, c := range d.claimAll("help", lease).Deliveries {
 		if c.ID == "c1" {
 			d.settle(c, ledger.Dead, dead, func(s *ledger.Settlement) {
@@ -79,10 +77,10 @@ func searchFilters(d *desk) {
 		{"until", ledger.Filter{Until: received(3)}, "c2 c1", "c2 help, c1 crm, c1 help"},
 		{"since and until", ledger.Filter{Since: received(2), Until: received(4)}, "c3 c2", "c2 help"},
 		{"never", ledger.Filter{Since: received(4), Until: received(2)}, "", ""},
-		{"rating", ledger.Filter{MaxRating: rated(3)}, "c5 c2", "c5 log, c2 help"},
-		{"ratings", ledger.Filter{MinRating: rated(1.6), MaxRating: rated(4)}, "c5", "c5 log"},
-		{"good rating", ledger.Filter{MinRating: rated(3)}, "c5 c1", "c5 log, c1 crm, c1 help"},
-		{"no such rating", ledger.Filter{MinRating: rated(6)}, "", ""},
+		{"rating", ledger.Filter{MaxRating: new(3.0)}, "c5 c2", "c5 log, c2 help"},
+		{"ratings", ledger.Filter{MinRating: new(1.6), MaxRating: new(4.0)}, "c5", "c5 log"},
+		{"good rating", ledger.Filter{MinRating: new(3.0)}, "c5 c1", "c5 log, c1 crm, c1 help"},
+		{"no such rating", ledger.Filter{MinRating: new(6.0)}, "", ""},
 		{"unrouted", ledger.Filter{Unrouted: true}, "c3", ""},
 		{"target", ledger.Filter{Targets: []string{"crm"}}, "c4 c1", "c4 crm, c1 crm"},
 		{"targets", ledger.Filter{Targets: []string{"log", "help"}}, "c5 c2 c1", "c5 log, c2 help, c1 help"},
@@ -203,7 +201,7 @@ func randomChat(random *rand.Rand, i int) *seen {
 	s := &seen{
 		id: fmt.Sprintf("c%03d", i), source: pick(random, "shop", "shop", "desk"), brand: pick(random, "", "acme", "globo"),
 		outcome: pick(random, "completed", "missed", "offline"), external: fmt.Sprint("x", random.IntN(100)),
-		rating:   pick(random, nil, nil, rated(1), rated(2), rated(4.5), rated(5)),
+		rating:   pick(random, nil, nil, new(1.0), new(2.0), new(4.5), new(5.0)),
 		received: start.Add(time.Duration(random.IntN(20*24)) * time.Hour), sent: map[string]*sent{},
 	}
 	if random.IntN(3) > 0 {
@@ -268,9 +266,9 @@ func randomFilter(random *rand.Rand, bounds []time.Time) (f ledger.Filter, phase
 		case 6:
 			f.Until = start.Add(time.Duration(random.IntN(20*24)) * time.Hour)
 		case 7:
-			f.MinRating = rated(pick(random, 1.0, 1.5, 4.5))
+			f.MinRating = new(pick(random, 1.0, 1.5, 4.5))
 		case 8:
-			f.MaxRating = rated(pick(random, 1.0, 2, 4.7))
+			f.MaxRating = new(pick(random, 1.0, 2, 4.7))
 		case 9:
 			f.Targets = []string{pick(random, "help", "crm"), "log"}[:1+random.IntN(2)]
 		case 10:
@@ -321,7 +319,7 @@ func (s *seen) matches(f ledger.Filter) bool {
 // says tells whether the words of a text follow one another, the last one perhaps as a beginning.
 func (s *seen) says(text string) bool {
 	var want []string
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		for plain, spelled := range spellings {
 			if slices.Contains(spelled, word) {
 				word = plain

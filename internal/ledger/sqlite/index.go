@@ -262,14 +262,18 @@ var (
 	newer = []stretch{
 		{query: `SELECT ` + entryColumns + ` FROM outdated o JOIN conversation c ON c.number = o.number
 			WHERE o.number <= (SELECT n FROM progress WHERE name = 'newest') ORDER BY o.number LIMIT ?`},
-		{query: `SELECT ` + entryColumns + ` FROM conversation c
+		{
+			query: `SELECT ` + entryColumns + ` FROM conversation c
 			WHERE c.number > (SELECT n FROM progress WHERE name = 'newest') ORDER BY c.number LIMIT ?`,
-			mark: "newest", to: func(last entry) int64 { return last.number }},
+			mark: "newest", to: func(last entry) int64 { return last.number },
+		},
 	}
 	older = []stretch{
-		{query: `SELECT ` + entryColumns + ` FROM conversation c
+		{
+			query: `SELECT ` + entryColumns + ` FROM conversation c
 			WHERE c.number < (SELECT n FROM progress WHERE name = 'oldest') ORDER BY c.number DESC LIMIT ?`,
-			mark: "oldest", to: func(last entry) int64 { return last.number }},
+			mark: "oldest", to: func(last entry) int64 { return last.number },
+		},
 	}
 )
 

@@ -122,12 +122,18 @@ func (l *Ledger) dropJournal(now time.Time) func(context.Context) (bool, error) 
 				rows, drop string
 				until      int64
 			}{
-				{`SELECT count(*) FROM (SELECT 1 FROM audit WHERE at < ? LIMIT 1)`,
-					`DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < ? LIMIT 1000)`, year},
-				{`SELECT count(*) FROM (SELECT 1 FROM replay_job WHERE ended_at BETWEEN 1 AND ? LIMIT 1)`,
-					`DELETE FROM replay_job WHERE number IN (SELECT number FROM replay_job WHERE ended_at BETWEEN 1 AND ? LIMIT 1000)`, year},
-				{`SELECT count(*) FROM (SELECT 1 FROM series INDEXED BY series_age WHERE at < ? LIMIT 1)`,
-					`DELETE FROM series WHERE (kind, at, name, what) IN (SELECT kind, at, name, what FROM series INDEXED BY series_age WHERE at < ? LIMIT 1000)`, month},
+				{
+					`SELECT count(*) FROM (SELECT 1 FROM audit WHERE at < ? LIMIT 1)`,
+					`DELETE FROM audit WHERE number IN (SELECT number FROM audit WHERE at < ? LIMIT 1000)`, year,
+				},
+				{
+					`SELECT count(*) FROM (SELECT 1 FROM replay_job WHERE ended_at BETWEEN 1 AND ? LIMIT 1)`,
+					`DELETE FROM replay_job WHERE number IN (SELECT number FROM replay_job WHERE ended_at BETWEEN 1 AND ? LIMIT 1000)`, year,
+				},
+				{
+					`SELECT count(*) FROM (SELECT 1 FROM series INDEXED BY series_age WHERE at < ? LIMIT 1)`,
+					`DELETE FROM series WHERE (kind, at, name, what) IN (SELECT kind, at, name, what FROM series INDEXED BY series_age WHERE at < ? LIMIT 1000)`, month,
+				},
 			} {
 				var n int
 				if err := t.row(s.rows, []any{s.until}, &n); err != nil {
