@@ -158,7 +158,7 @@ func TestE2EPostgresResets(t *testing.T) {
 	b := &balancer{replicas: []*replica{newReplica(t, through, targets), newReplica(t, through, targets)}}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	go func() { defer close(done); b.send(ctx, 8) }()
+	go func() { defer close(done); b.send(ctx, 6) }()
 	const resets = 30
 	for range resets {
 		wait(t, 600*time.Millisecond)
