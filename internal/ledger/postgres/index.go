@@ -21,8 +21,10 @@ const (
 	// indexGap is how long hooks wait for company before they are indexed, and how often what other replicas left is
 	// looked for.
 	indexGap = time.Second
-	// indexBatch is how many conversations share a transaction: few, for a hook of one of them waits for it.
+	// indexBatch is how many conversations share a transaction: few, for a hook of one of them waits for it. indexBytes
+	// bounds them, packed, so that a transaction takes seconds at most.
 	indexBatch = 100
+	indexBytes = 512 << 10
 	// indexPatience is for about how long a list waits until what has come in is indexed. After an upgrade of a large
 	// ledger that is not enough, and a list shows what there is.
 	indexPatience = 2 * time.Second
@@ -43,8 +45,8 @@ func (l *Ledger) index(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		n, err := l.indexSome(ctx, false)
-		if wait = indexGap; n == indexBatch {
+		more, err := l.indexSome(ctx, false)
+		if wait = indexGap; more {
 			wait = time.Since(began)
 		}
 		if err != nil && ctx.Err() == nil {
@@ -63,11 +65,11 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 		if err != nil || !behind {
 			return err
 		}
-		n, err := l.indexSome(ctx, true)
+		more, err := l.indexSome(ctx, true)
 		if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == "55P03" {
 			return nil // a replica is at it and hangs
 		}
-		if err != nil || n == 0 {
+		if err != nil || !more {
 			return err
 		}
 	}
@@ -95,50 +97,51 @@ type unindexed struct {
 	routed   bool
 }
 
-// indexSome indexes a batch and returns how many conversations were in it; 0 too if another replica is at it, unless it
-// waits for that one.
-func (l *Ledger) indexSome(ctx context.Context, wait bool) (int, error) {
-	var found []*unindexed
+// indexSome indexes a batch and tells whether there is more. If another replica is at it, it waits for that one or does
+// nothing.
+func (l *Ledger) indexSome(ctx context.Context, wait bool) (more bool, err error) {
 	lock := `SELECT pg_try_advisory_xact_lock($1)`
 	if wait {
 		lock = `SELECT true FROM pg_advisory_xact_lock($1)`
 	}
 	mine := false
-	err := l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+	err = l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
 		b.Queue(`SET LOCAL synchronous_commit = off`) // what is lost is indexed again
 		b.Queue(`SET LOCAL lock_timeout = '1s'`)
 		each(b, func(rows pgx.Rows) error { return rows.Scan(&mine) }, lock, l.key("index", ""))
-	}, func(t *tx) (err error) {
-		if found = nil; !mine {
+	}, func(t *tx) error {
+		if more = false; !mine {
 			return nil
 		}
-		if found, err = t.readUnindexed(); err != nil || len(found) == 0 {
+		found, rest, err := t.readUnindexed()
+		if err != nil || len(found) == 0 {
 			return err
 		}
+		more = rest
 		return t.storeSummaries(found)
 	})
-	if err != nil {
-		return 0, err
-	}
-	return len(found), nil
+	return more, err
 }
 
 // readUnindexed locks and reads the newest conversations that are not indexed, so that after an upgrade what is asked for
 // most is there first. One that is being changed has its turn later.
-func (t *tx) readUnindexed() (found []*unindexed, err error) {
+func (t *tx) readUnindexed() (found []*unindexed, more bool, err error) {
 	var b pgx.Batch
 	var numbers []int64
+	of := 0
 	each(&b, func(rows pgx.Rows) error {
 		u := &unindexed{routes: map[string]bool{}}
-		err := rows.Scan(&u.number, &u.id, &u.revision, &u.bodies, &u.packed, &u.first)
+		err := rows.Scan(&u.number, &u.id, &u.revision, &u.bodies, &u.packed, &u.first, &of)
 		found, numbers = append(found, u), append(numbers, u.number)
 		return err
 	}, `WITH next AS MATERIALIZED (SELECT number, id, day, revision, bodies, first_at, seen_at FROM conversation WHERE indexed < revision
 			ORDER BY number DESC LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED)
-		SELECT n.number, n.id, n.revision, n.bodies, b.decoded, `+firstAt("n")+`
-		FROM next n LEFT JOIN body b ON n.bodies AND b.day = n.day AND b.conversation = n.number AND b.revision = n.revision`, indexBatch)
+		SELECT n.number, n.id, n.revision, n.bodies, n.decoded, `+firstAt("n")+`, n.of FROM (
+			SELECT n.*, b.decoded, count(*) OVER () AS of, sum(length(b.decoded)) OVER (ORDER BY n.number DESC) - length(b.decoded) AS before
+			FROM next n LEFT JOIN body b ON n.bodies AND b.day = n.day AND b.conversation = n.number AND b.revision = n.revision) n
+		WHERE n.before IS NULL OR n.before < $2`, indexBatch, indexBytes)
 	if err := t.send(&b); err != nil || len(found) == 0 {
-		return nil, err
+		return nil, false, err
 	}
 	b = pgx.Batch{}
 	each(&b, func(rows pgx.Rows) error {
@@ -158,7 +161,7 @@ func (t *tx) readUnindexed() (found []*unindexed, err error) {
 		}
 		return nil
 	}, `SELECT conversation, routes FROM delivery WHERE conversation = ANY ($1)`, numbers)
-	return found, t.send(&b)
+	return found, of == indexBatch || of > len(found), t.send(&b)
 }
 
 // firstAt is when the first hook of a conversation came. Of what programs of version 1 stored that is when the oldest body
