@@ -205,6 +205,9 @@ func TestE2EConsoleWithoutScripts(t *testing.T) {
 	p.do(chromedp.SetValue(chromedp.CSS("#routes"), "- name: odd\n  when: visitor.emial == \"x\"\n  to: help\n"))
 	p.click(".playground button")
 	p.see(`unknown field "emial"`, "^")
+	if routes := ask[string](p, `document.querySelector('#routes').value`); strings.Contains(routes, "\ufffd") || !strings.HasPrefix(routes, "- name: odd\n  when: ") {
+		t.Errorf("the routes come back as %q", routes)
+	}
 	p.inspect(t, "the playground without scripts")
 }
 

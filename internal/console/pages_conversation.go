@@ -48,14 +48,27 @@ func conversationPage(v *visit) (page.View, error) {
 	default:
 		v.tell(&out, said)
 	}
+	waits := v.waits()
 	for _, d := range row.Deliveries {
 		shown, err := v.deliveryView(d, said, out.Chat != nil)
 		if err != nil {
 			return nil, err
 		}
+		shown.Waits = waits[d.Target]
 		out.Deliveries = append(out.Deliveries, shown)
 	}
 	return out, nil
+}
+
+// waits are the targets that take nothing now, with the reason.
+func (v *visit) waits() map[string]string {
+	out := map[string]string{}
+	for _, t := range v.console.targets(ledger.Stats{}) {
+		if t.Pause != nil {
+			out[t.Name] = "the target is paused"
+		}
+	}
+	return out
 }
 
 // tell fills in what was said and what the routes make of it.

@@ -16,7 +16,7 @@ import (
 // playgroundPage shows what a hook would become, with the routes in force or with others that somebody tries out.
 func playgroundPage(v *visit) (page.View, error) {
 	v.limit()
-	out := page.Playground{Frame: v.frame("Playground", "playground"), Source: v.FormValue("source"), Payload: v.FormValue("payload"), ContentType: v.FormValue("content_type"), RoutesYAML: v.FormValue("routes")}
+	out := page.Playground{Frame: v.frame("Playground", "playground"), Source: v.FormValue("source"), Payload: v.typed("payload"), ContentType: v.FormValue("content_type"), RoutesYAML: v.typed("routes")}
 	out.Static = true
 	if v.console.Sources != nil {
 		for _, s := range v.console.Sources() {
@@ -71,6 +71,9 @@ func playgroundPage(v *visit) (page.View, error) {
 	}
 	return out, nil
 }
+
+// typed is what was typed into a field of several lines, with the ends of lines that a file has: forms have others.
+func (v *visit) typed(name string) string { return strings.ReplaceAll(v.FormValue(name), "\r\n", "\n") }
 
 // mistakesView shows mistakes with the line they are in and a caret below.
 func mistakesView(mistakes []Mistake, text string) []page.Mistake {

@@ -169,8 +169,10 @@ func with(filter url.Values, pairs ...string) string {
 }
 
 // visible shows the characters that steer a display instead of obeying them: what visitors write is hostile, on every
-// page. The marks that right-to-left text needs between words stay.
+// page. The marks that right-to-left text needs between words stay. Lines that end as forms and Windows end them are
+// lines.
 func visible(page []byte) []byte {
+	page = bytes.ReplaceAll(page, []byte("\r\n"), []byte("\n"))
 	return bytes.Map(func(r rune) rune {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
 			return utf8.RuneError

@@ -202,6 +202,7 @@ type Term struct {
 // Delivery is one delivery with all that was tried.
 type Delivery struct {
 	ledger.DeliveryRow
+	Waits    string // why a pending one is not tried when it is due; "": it is
 	Attempts []ledger.Attempt
 	Requests []Request
 	Then     []Request // as with the configuration of the newest attempt; nil: the same
