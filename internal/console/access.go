@@ -108,10 +108,7 @@ func (a Access) enter(r *http.Request) (Person, error) {
 		return a.enterOpen(r, peer)
 	}
 	trusted := a.Proxy != nil && contains(a.Proxy.Networks, peer)
-	p := Person{Address: peer.String()}
-	if trusted {
-		p.Address = forwardedFor(r, peer, a.Proxy.Networks)
-	}
+	p := Person{Address: a.addressOf(r).String()}
 	scheme, text, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer"):
@@ -220,8 +217,17 @@ func contains(networks []netip.Prefix, a netip.Addr) bool {
 	return false
 }
 
+// addressOf returns where a request came from: the peer, or whom the proxy names, if it is the one of the configuration.
+func (a Access) addressOf(r *http.Request) netip.Addr {
+	peer := peerOf(r)
+	if a.Proxy != nil && contains(a.Proxy.Networks, peer) {
+		return forwardedFor(r, peer, a.Proxy.Networks)
+	}
+	return peer
+}
+
 // forwardedFor returns the address nearest to us in X-Forwarded-For that is none of the proxies.
-func forwardedFor(r *http.Request, peer netip.Addr, proxies []netip.Prefix) string {
+func forwardedFor(r *http.Request, peer netip.Addr, proxies []netip.Prefix) netip.Addr {
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, text := range slices.Backward(hops) {
 		hop, err := netip.ParseAddr(strings.TrimSpace(text))
@@ -233,7 +239,7 @@ func forwardedFor(r *http.Request, peer netip.Addr, proxies []netip.Prefix) stri
 			break
 		}
 	}
-	return peer.String()
+	return peer
 }
 
 // oneLine is a text for logs, at most 200 characters.

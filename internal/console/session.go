@@ -85,23 +85,24 @@ func (c *console) logIn(e echo.Context) error {
 	r := e.Request()
 	r.Body = http.MaxBytesReader(e.Response(), r.Body, 4<<10)
 	access, next := c.access(), ownPath(e.FormValue("next"))
+	from := access.addressOf(r)
 	again := func(why string) error {
 		return e.Redirect(http.StatusSeeOther, "/login?error="+why+"&next="+queryEscape(next))
 	}
 	switch {
 	case access.Password == nil:
 		return e.Redirect(http.StatusSeeOther, next)
-	case !c.tries.allow(peerOf(r), time.Now()):
+	case !c.tries.allow(from, time.Now()):
 		e.Response().Header().Set("Retry-After", "60")
-		c.Logger.Warn("login", "result", "too many tries", "ip", peerOf(r).String())
+		c.Logger.Warn("login", "result", "too many tries", "ip", from.String())
 		return again("wait")
 	}
 	if !c.tries.check(r.Context(), access.Password, e.FormValue("password")) {
-		c.Logger.Warn("login", "result", "wrong password", "ip", peerOf(r).String())
+		c.Logger.Warn("login", "result", "wrong password", "ip", from.String())
 		return again("wrong")
 	}
-	c.Logger.Info("login", "result", "ok", "ip", peerOf(r).String())
-	if err := c.audit(r.Context(), Person{Address: peerOf(r).String()}.as(adminName, Admin), "login", "", ""); err != nil {
+	c.Logger.Info("login", "result", "ok", "ip", from.String())
+	if err := c.audit(r.Context(), Person{Address: from.String()}.as(adminName, Admin), "login", "", ""); err != nil {
 		return err
 	}
 	e.SetCookie(cookie(r, access.Password.sign(time.Now())))

@@ -221,7 +221,7 @@ func startAPI(t *testing.T, transport http.RoundTripper, admin string) *running 
 
 // chatHook is a hook of Smartsupp.
 func chatHook(id int, email string, rating int, text string) string {
-	return fmt.Sprintf(`{"accountId":208,"beginAt":1427470439703,"endAt":1427470476687,"channel":{"id":%d,"isCompleted":true,"rating":%d},
+	return fmt.Sprintf(`{"accountId":208,"beginAt":1427470439703,"endAt":1427470476687,"channel":{"id":%d,"isCompleted":true,"rating":%d},"vendorId":9007199254740995,
 "visitor":{"id":1,"name":"Ada","email":%q},"messages":[{"type":"visitor","from":"visitor:a","content":%q,"sentAt":1427470439703}]}`, id, rating, email, text)
 }
 
@@ -309,7 +309,11 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 	if detail.Masked || detail.Said == nil || detail.Said.Person.Email != "ada0@example.com" || len(detail.Deliveries) != 2 || len(detail.Revisions) != 1 {
 		t.Errorf("the conversation is %+v", detail)
 	}
-	get[map[string]any](c, "/conversations/"+id+"/revisions/1")
+	for _, path := range []string{"", "/revisions/1"} {
+		if _, _, text := c.ask("GET", "/api/v1/conversations/"+id+path, ""); !bytes.Contains(text, []byte("9007199254740995")) {
+			t.Errorf("a long number of the vendor's is not exact in %s: %s", path, text)
+		}
+	}
 	if _, header, text := c.ask("GET", "/api/v1/conversations/"+id+"/revisions/0/raw", ""); !bytes.Contains(text, []byte(`"accountId":208`)) ||
 		!strings.HasPrefix(header.Get("Content-Type"), "text/plain") || !strings.HasPrefix(header.Get("Content-Disposition"), "attachment") {
 		t.Errorf("the raw body: %v %s", header, text)
