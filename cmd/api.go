@@ -28,8 +28,16 @@ func adminBase(cfg *config.Config) string {
 	return scheme + dialable(cfg.Admin.Listen)
 }
 
-// openAPI loads the configuration and reaches its gateway, or opens the ledger here.
-func (p *program) openAPI(ctx context.Context, need roleNeeded) (*gateway.API, error) {
+// reach says where the API is.
+type reach struct {
+	URL string `name:"url" placeholder:"URL" help:"Admin address of a gateway, such as https://console.example.com, with the token of AFTERCHAT_TOKEN; no configuration is read then. The default is admin.listen of the configuration."`
+}
+
+// openAPI reaches the named gateway, or that of the configuration; if none runs there, it opens the ledger here.
+func (p *program) openAPI(ctx context.Context, r reach, need roleNeeded) (*gateway.API, error) {
+	if r.URL != "" {
+		return gateway.RemoteAPI(ctx, r.URL, os.Getenv(tokenVariable))
+	}
 	cfg, err := p.load()
 	if err != nil {
 		return nil, err

@@ -24,6 +24,8 @@ type deliveriesCommand struct {
 }
 
 type deliveriesListCommand struct {
+	reach
+
 	Query    []string `arg:"" optional:"" help:"Search as in the console: state:dead target:help rating:<3 from:shop since:24h \"refund\"."`
 	Format   string   `enum:"text,json,jsonl" default:"text" help:"text, json (one document) or jsonl (one delivery a line)."`
 	Limit    int      `default:"50" help:"Most deliveries; 0: all."`
@@ -40,7 +42,7 @@ func (c deliveriesListCommand) Run(p *program) error {
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Viewer)
+	api, err := p.openAPI(ctx, c.reach, gateway.Viewer)
 	if err != nil {
 		return err
 	}
@@ -146,6 +148,8 @@ func writeFailures(w io.Writer, groups []gateway.Failure) {
 }
 
 type deliveriesShowCommand struct {
+	reach
+
 	ID     string `arg:"" help:"Id of the conversation."`
 	Target string `arg:"" help:"Name of the target."`
 	Format string `enum:"text,json" default:"text" help:"text or json."`
@@ -155,7 +159,7 @@ type deliveriesShowCommand struct {
 func (c deliveriesShowCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Viewer)
+	api, err := p.openAPI(ctx, c.reach, gateway.Viewer)
 	if err != nil {
 		return err
 	}
@@ -217,6 +221,8 @@ func writeDelivery(w io.Writer, d gateway.DeliveryDetail) {
 }
 
 type deliveriesReplayCommand struct {
+	reach
+
 	ID     string `arg:"" help:"Id of the conversation."`
 	Target string `arg:"" help:"Name of the target."`
 	Then   bool   `help:"Render it with the configuration of its newest attempt instead of today's."`
@@ -228,10 +234,12 @@ func (c deliveriesReplayCommand) Run(p *program) error {
 	if c.Then {
 		body["with"] = "then"
 	}
-	return p.changeDelivery(c.ID, c.Target, "replay", body)
+	return p.changeDelivery(c.reach, c.ID, c.Target, "replay", body)
 }
 
 type deliveriesCancelCommand struct {
+	reach
+
 	ID     string `arg:"" help:"Id of the conversation."`
 	Target string `arg:"" help:"Name of the target."`
 	Reason string `help:"Why, for whoever looks at it later."`
@@ -239,10 +247,12 @@ type deliveriesCancelCommand struct {
 
 // Run gives up a pending delivery.
 func (c deliveriesCancelCommand) Run(p *program) error {
-	return p.changeDelivery(c.ID, c.Target, "cancel", map[string]string{"reason": c.Reason})
+	return p.changeDelivery(c.reach, c.ID, c.Target, "cancel", map[string]string{"reason": c.Reason})
 }
 
 type deliveriesDropCommand struct {
+	reach
+
 	ID     string `arg:"" help:"Id of the conversation."`
 	Target string `arg:"" help:"Name of the target."`
 	Reason string `help:"Why, for whoever looks at it later."`
@@ -250,14 +260,14 @@ type deliveriesDropCommand struct {
 
 // Run drops a delivery for good.
 func (c deliveriesDropCommand) Run(p *program) error {
-	return p.changeDelivery(c.ID, c.Target, "drop", map[string]string{"reason": c.Reason})
+	return p.changeDelivery(c.reach, c.ID, c.Target, "drop", map[string]string{"reason": c.Reason})
 }
 
 // changeDelivery does something to one delivery and says what it is then.
-func (p *program) changeDelivery(id, target, action string, body map[string]string) error {
+func (p *program) changeDelivery(r reach, id, target, action string, body map[string]string) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Operator)
+	api, err := p.openAPI(ctx, r, gateway.Operator)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,8 @@ import (
 )
 
 type importCommand struct {
+	reach
+
 	Source     string   `short:"s" required:"" placeholder:"NAME" help:"Source that the hooks came to."`
 	Only       string   `placeholder:"TARGET" help:"Only this target gets them, of those that the routes name."`
 	ReceivedAt string   `placeholder:"TIME" help:"When they came, RFC 3339; now, if left out."`
@@ -46,7 +48,7 @@ func (c importCommand) Run(p *program) error {
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Admin)
+	api, err := p.openAPI(ctx, c.reach, gateway.Admin)
 	if err != nil {
 		return err
 	}

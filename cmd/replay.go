@@ -25,6 +25,8 @@ type replayCommand struct {
 }
 
 type replayStartCommand struct {
+	reach
+
 	State       string   `enum:"dead" default:"dead" help:"Only dead deliveries can be replayed."`
 	Target      []string `short:"t" placeholder:"NAME" help:"Targets."`
 	From        []string `placeholder:"SOURCE" help:"Sources."`
@@ -68,7 +70,7 @@ func (c replayStartCommand) request() gateway.NewReplay {
 func (c replayStartCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Operator)
+	api, err := p.openAPI(ctx, c.reach, gateway.Operator)
 	if err != nil {
 		return err
 	}
@@ -184,6 +186,8 @@ func (p *program) watchReplay(ctx context.Context, api *gateway.API, job gateway
 }
 
 type replayListCommand struct {
+	reach
+
 	Format string `enum:"text,json" default:"text" help:"text or json."`
 }
 
@@ -191,7 +195,7 @@ type replayListCommand struct {
 func (c replayListCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Viewer)
+	api, err := p.openAPI(ctx, c.reach, gateway.Viewer)
 	if err != nil {
 		return err
 	}
@@ -216,6 +220,8 @@ func (c replayListCommand) Run(p *program) error {
 }
 
 type replayCancelCommand struct {
+	reach
+
 	ID string `arg:"" help:"Id of the job."`
 }
 
@@ -223,7 +229,7 @@ type replayCancelCommand struct {
 func (c replayCancelCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, gateway.Operator)
+	api, err := p.openAPI(ctx, c.reach, gateway.Operator)
 	if err != nil {
 		return err
 	}

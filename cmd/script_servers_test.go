@@ -72,6 +72,7 @@ func startGateway(ts *testscript.TestScript, neg bool, args []string) {
 		text = strings.Replace(text, "127.0.0.1:0", a.Hooks.String(), 1)
 		ts.Check(os.WriteFile(path, []byte(strings.Replace(text, "127.0.0.1:0", a.Admin.String(), 1)), 0o644))
 		ts.Setenv("HOOKS", a.Hooks.String())
+		ts.Setenv("ADMIN", a.Admin.String())
 	}
 }
 

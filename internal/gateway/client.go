@@ -118,6 +118,19 @@ func OpenAPI(ctx context.Context, cfg *config.Config, o Options, base, token str
 	return openHere(ctx, cfg, o, base)
 }
 
+// RemoteAPI returns a way to the API of a gateway somewhere, at base. token may be "".
+func RemoteAPI(ctx context.Context, base, token string) (*API, error) {
+	at, err := url.Parse(base)
+	if err != nil || at.Host == "" || at.Scheme != "http" && at.Scheme != "https" {
+		return nil, fmt.Errorf("%q is no address of a gateway; write one such as https://console.example.com", base)
+	}
+	a := &API{base: strings.TrimRight(base, "/"), token: token, client: &http.Client{}, close: func() error { return nil }}
+	if err := a.reach(ctx); err != nil {
+		return nil, fmt.Errorf("at %s: %w", a.base, withoutURL(err))
+	}
+	return a, nil
+}
+
 // tokenFor is the token to send: the given one, else the first of the configuration that has a role, else "".
 func tokenFor(cfg *config.Config, given string, need console.Role) string {
 	if i := slices.IndexFunc(cfg.Admin.Tokens, func(t config.Token) bool { return console.ParseRole(t.Role) >= need }); i >= 0 && given == "" {
