@@ -125,7 +125,7 @@ func multiply(t testing.TB, ledgerFile string, samples, n, bodies int, span time
 	run("BEGIN IMMEDIATE")
 	run("CREATE TEMP TABLE spread (number INTEGER PRIMARY KEY, sample INTEGER NOT NULL, at INTEGER NOT NULL)")
 	run(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?2)
-		INSERT INTO spread SELECT ?1 + i, 1 + (i * 7 + i / 13) % ?1, CAST(?3 + ?4 * (i * 1.0 / ?2 - .11 / ?5 * sin(6.2831853 * ?5 * i / ?2)) AS INTEGER) FROM n`,
+		INSERT INTO spread SELECT ?1 + i, 1 + (i * 7 + i / 13) % ?1, CAST(?3 + ?4 * (i * 1.0 / ?2 + .11 / ?5 * sin(6.2831853 * ?5 * i / ?2)) AS INTEGER) FROM n`,
 		samples, n, begin.Add(-span).UnixMicro(), span.Microseconds(), max(span.Hours()/24, 1)) // more by day than by night
 	for _, text := range []string{
 		`INSERT INTO conversation (number, id, platform, session, revision, stale, ended_at, seen_at, bodies, fingerprints, chain, first_at)
