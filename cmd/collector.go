@@ -13,9 +13,9 @@ import (
 
 const (
 	busyBytes  = 16 << 20 // allocated in a second: less than that is idle, and idle stays small
-	busyRoom   = 24 << 20 // bytes that may be allocated between two collections under load
+	busyRoom   = 16 << 20 // bytes that may be allocated between two collections under load
 	usualShare = 100      // percent of the live heap, the default of Go
-	mostShare  = 250
+	mostShare  = 200
 )
 
 // tuneCollector lets the heap grow by busyRoom between collections while much is allocated, and by as much as is alive

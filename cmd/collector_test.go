@@ -13,9 +13,9 @@ func TestCollectorShare(t *testing.T) {
 	}{
 		{"idle", 1 << 20, 8 << 20, 100},
 		{"idle and nothing collected yet", 0, 0, 100},
-		{"busy, nothing collected yet", 100 << 20, 0, 250},
-		{"busy, small", 100 << 20, 8 << 20, 250},
-		{"busy", 100 << 20, 16 << 20, 150},
+		{"busy, nothing collected yet", 100 << 20, 0, 200},
+		{"busy, small", 100 << 20, 8 << 20, 200},
+		{"busy", 100 << 20, 12 << 20, 133},
 		{"busy with large bodies", 1 << 30, 200 << 20, 100},
 	} {
 		if got := collectorShare(tt.allocated, tt.live); got != tt.want {

@@ -135,7 +135,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		}
 	}()
 	writing, err := connect(l.path, 1, "_pragma=busy_timeout(10000)", "_pragma=auto_vacuum(incremental)", "_pragma=journal_mode(wal)",
-		"_pragma=synchronous(full)", "_pragma=wal_autocheckpoint(4000)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-8192)", "_txlock=immediate")
+		"_pragma=synchronous(full)", "_pragma=wal_autocheckpoint(4000)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-4096)", "_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
