@@ -24,9 +24,11 @@ func (s *bench) backlog() {
 	})
 	m := newMeasured(s, benchTarget(address)).run(s)
 	m.take(s, newHooks(500), &s.next)
+	pass(2 * time.Second) // it lets go of what its start has used
 	for range 10 {
 		m.series(s, "afterchat_pending")
 	}
+	m.rested(s)
 	idle := residentMiB(s, m.command.Process.Pid)
 	rate := func(d time.Duration) float64 {
 		timer := time.NewTimer(d)

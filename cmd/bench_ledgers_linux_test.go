@@ -95,7 +95,7 @@ func (s *bench) postgres() {
 		return
 	}
 	defer c.Remove()
-	on := newMeasured(s, benchTarget(s.target.address)).at(s, c.URL("search_path=public")).run(s)
+	on := newMeasured(s, benchTargetOf(s.target.address, keepingUp)).at(s, c.URL("search_path=public")).run(s)
 	defer on.stop()
 	h := newHooks(4000)
 	closedLoop(s, on.hooks, h, 64, s.pace.round/4, &s.next) // connections and plans are made

@@ -41,7 +41,7 @@ func (noLedger) Quarantine(context.Context, ledger.Unreadable) (ledger.Quarantin
 const (
 	benchConnections = 64
 	benchRound       = 2 * time.Second
-	benchRounds      = 5
+	benchRounds      = 3
 )
 
 // benchBody is a hook of about 4 kB; every id is another conversation.
