@@ -32,11 +32,11 @@ endef
 
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
-	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
+	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; browser=$$(bash cmd/testdata/chromium/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 ./internal/gateway -run '^TestE2E' -v; \
 	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
-	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_CHROMIUM=$$browser AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
 	set +x; $(print_faults)
 
 .PHONY: chaos
@@ -75,14 +75,14 @@ fuzz: ## Fuzz every parser, FUZZTIME each (20s)
 	done
 
 .PHONY: bench
-bench: build ## Measure everything beside what the machine can do, in one table, in twelve minutes
+bench: build ## Measure everything beside what the machine can do, in tables, in a quarter of an hour
 	AFTERCHAT_BENCH=full $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: build ## The same in three minutes, shorter rounds
+bench-quick: build ## The same in four minutes, shorter rounds
 	$(BENCH)
 
-BENCH = AFTERCHAT_POSTGRES=$${AFTERCHAT_POSTGRES-$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)} AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Isolation|Gateway.*)$$' -benchtime 1x
+BENCH = AFTERCHAT_POSTGRES=$${AFTERCHAT_POSTGRES-$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)} AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Console|Isolation|Gateway.*)$$' -benchtime 1x
 
 .PHONY: cover
 cover: ## Show test coverage by function

@@ -19,14 +19,16 @@ type pace struct {
 	round   time.Duration
 	rounds  int
 	backlog int // pending deliveries
+	// conversations are what the console shows.
+	conversations int
 }
 
 // benchPace is chosen by AFTERCHAT_BENCH.
 func benchPace() pace {
 	if os.Getenv("AFTERCHAT_BENCH") == "full" {
-		return pace{round: 6 * time.Second, rounds: 3, backlog: 1_000_000}
+		return pace{round: 6 * time.Second, rounds: 3, backlog: 1_000_000, conversations: 1_000_000}
 	}
-	return pace{round: 2 * time.Second, rounds: 1, backlog: 1_000_000}
+	return pace{round: 2 * time.Second, rounds: 1, backlog: 1_000_000, conversations: 100_000}
 }
 
 // table collects lines. goal is "" where there is none; ok says whether it was met.
