@@ -10,10 +10,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -114,6 +116,9 @@ func OpenAPI(ctx context.Context, cfg *config.Config, o Options, base, token str
 		return a, nil
 	case !errors.Is(err, ErrNotRunning):
 		return nil, err
+	}
+	if _, err := os.Stat(cfg.LedgerFile()); need < Admin && !cfg.Ledger.URL.Shared() && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no gateway answers at %s, and there is no ledger %s; start one with afterchat serve, or say with --url where it is", base, cfg.LedgerFile())
 	}
 	return openHere(ctx, cfg, o, base)
 }
