@@ -27,6 +27,10 @@ func BenchmarkConsole(b *testing.B) {
 		seeded(b, m.configuration, m.hooks, m.admin, m.ledgerFile, n, 20_000, 30*24*time.Hour)
 		b.Logf("seeded in %s", time.Since(begin).Round(time.Second))
 		m.run(b)
+		settled(b, m.admin) // what a start does in the background is over
+		for range 5 {
+			pageTimes(b, m.admin, "/")
+		}
 		id := newestConversation(b, m.admin)
 		var t table
 		for _, path := range []string{

@@ -20,7 +20,7 @@ import (
 )
 
 type demoCommand struct {
-	Exit bool          `help:"Stop when every sample has arrived, instead of at Ctrl-C."`
+	Exit bool          `help:"Stop when every sample has arrived, instead of at Ctrl-C: the console is there until then."`
 	Pace time.Duration `default:"400ms" help:"Time between two samples."`
 }
 
@@ -65,15 +65,16 @@ func (c demoCommand) Run(p *program) error {
 		Started: func(a gateway.Addresses) { started <- a },
 	})
 	go func() { ended <- g.Run(running) }()
+	var addresses gateway.Addresses
 	select {
 	case err := <-ended:
 		return fmt.Errorf("the gateway did not start: %w", err)
-	case addresses := <-started:
+	case addresses = <-started:
 		show.addresses(addresses, deskAddress, folder)
 		err = c.play(running, show, desk, addresses)
 	}
 	if err == nil && !c.Exit {
-		show.say("", "Ctrl-C stops the demo and removes its folder.")
+		show.say("", fmt.Sprintf("Look at them in the console, http://%s/. Ctrl-C stops the demo and removes its folder.", addresses.Admin))
 		<-ctx.Done()
 	}
 	stop()

@@ -53,7 +53,7 @@ func TestE2EConsoleScreens(t *testing.T) {
 	_, desk := fussy(t)
 	folder := t.TempDir()
 	path, hooks, admin := writeConfig(t, folder, fmt.Sprintf(dayTargets, desk))
-	if err := os.WriteFile(filepath.Join(folder, "missed.json"), dayHook(1), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "missed.json"), dayHook(11), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	seeded(t, path, hooks, admin, filepath.Join(folder, "data", "afterchat.db"), 2400, 2400, 24*time.Hour)

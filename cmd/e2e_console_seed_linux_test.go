@@ -38,9 +38,12 @@ var dayTalks = []dayTalk{
 	{"Ingrid Berg", "ingrid.berg@example.com", "isCompleted", 5, []string{"Can I change the address of order 4820?", "Of course, where to?", "Storgata 7, Oslo", "Changed.", "So quick!"}},
 }
 
-// dayHook is the hook of chat id of the sample days.
+// dayHook is the hook of chat id of the sample days. Of fifty chats two are rated badly, and two find nobody.
 func dayHook(id int) []byte {
-	k := dayTalks[id%len(dayTalks)]
+	k := dayTalks[[]int{0, 4, 5, 7, 8, 9}[id%6]]
+	if rare, ok := map[int]int{3: 3, 11: 1, 12: 2, 26: 6}[id%50]; ok {
+		k = dayTalks[rare]
+	}
 	at := time.Now().Add(-5 * time.Minute).UnixMilli()
 	var messages []string
 	for i, line := range k.lines {

@@ -584,7 +584,7 @@ func TestE2EDemo(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	for _, want := range []string{
-		"503, out of order", "by its external id: not there", "with 1 file", "#1 updated", "9 tickets, 1 update; 1 alert", "Stopped cleanly.", `"quarantined"`,
+		"console            http://127.0.0.1:", "503, out of order", "by its external id: not there", "with 1 file", "#1 updated", "9 tickets, 1 update; 1 alert", "Stopped cleanly.", `"quarantined"`,
 	} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("%q is not in the output:\n%s", want, out)

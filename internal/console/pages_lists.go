@@ -227,12 +227,12 @@ func maskDeliveryRow(d ledger.DeliveryRow) ledger.DeliveryRow {
 }
 
 // mostCounted is how far the deliveries of a filter are counted.
-const mostCounted = 100_000
+const mostCounted = 10_000
 
 func deliveriesPage(v *visit) (page.View, error) {
 	l, f, p := v.list("Deliveries", "deliveries")
 	out := page.Deliveries{List: l}
-	if err := v.deliveryFacets(&out.List); err != nil {
+	if _, err := v.deliveryFacets(&out.List); err != nil {
 		return nil, err
 	}
 	if out.SearchE != "" {
@@ -248,23 +248,23 @@ func deliveriesPage(v *visit) (page.View, error) {
 		out.Rows = each(out.Rows, maskDeliveryRow)
 	}
 	out.Masked, out.Static = !v.revealed, v.revealed
-	if out.Total, err = v.console.Ledger.Count(ctx, f, mostCounted); err != nil {
+	if out.Total, err = v.console.Ledger.Count(ctx, f, mostCounted+1); err != nil {
 		return nil, err
 	}
-	out.More = out.Total >= mostCounted
+	out.Total, out.More = min(out.Total, mostCounted), out.Total > mostCounted
 	return out, nil
 }
 
-// deliveryFacets offers what deliveries can be filtered by, with the classes of what fails now.
-func (v *visit) deliveryFacets(l *page.List) error {
+// deliveryFacets offers what deliveries can be filtered by, with the classes of what fails now. It returns all that fails.
+func (v *visit) deliveryFacets(l *page.List) ([]ledger.Failure, error) {
 	ctx := v.Request().Context()
 	stats, err := v.console.Ledger.Stats(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	failures, err := v.console.Ledger.Failures(ctx, ledger.Filter{})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var classes []string
 	for _, f := range failures {
@@ -276,19 +276,20 @@ func (v *visit) deliveryFacets(l *page.List) error {
 	l.Facets = []page.Facet{
 		v.facet("target", "Target", targets), v.facet("state", "State", stateNames), v.facet("class", "Class", classes), v.facet("from", "Source", sources),
 	}
-	return nil
+	return failures, nil
 }
 
 func failuresPage(v *visit) (page.View, error) {
 	l, f, _ := v.list("Failures", "failures")
 	out := page.Failures{List: l}
-	if err := v.deliveryFacets(&out.List); err != nil {
-		return nil, err
+	all, err := v.deliveryFacets(&out.List)
+	if err != nil || out.SearchE != "" {
+		return out, err
 	}
-	if out.SearchE != "" {
+	if len(out.Filter) == 0 {
+		out.Groups = all
 		return out, nil
 	}
-	var err error
 	out.Groups, err = v.console.Ledger.Failures(v.Request().Context(), f)
 	return out, err
 }
