@@ -33,12 +33,12 @@ func (c *console) pages() {
 	for path, show := range map[string]func(*visit) (page.View, error){
 		"/": overviewPage, "/conversations": conversationsPage, "/conversations/:id": conversationPage, "/deliveries": deliveriesPage,
 		"/failures": failuresPage, "/quarantine": quarantinePage, "/quarantine/:id": unreadablePage, "/targets": targetsPage,
-		"/replays": replaysPage, "/playground": playgroundPage,
+		"/replays": replaysPage,
 	} {
 		c.echo.GET(path, c.shown(Viewer, show))
 	}
 	for path, show := range map[string]func(*visit) (page.View, error){
-		"/replays/new": newReplayPage, "/audit": auditPage, "/configuration": configurationPage,
+		"/replays/new": newReplayPage, "/audit": auditPage, "/configuration": configurationPage, "/playground": playgroundPage,
 	} {
 		c.echo.GET(path, c.shown(Operator, show))
 	}
