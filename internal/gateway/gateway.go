@@ -67,6 +67,7 @@ type Gateway struct {
 	started time.Time
 	jobs    chan struct{} // tells of a new replay job
 	series  recorder
+	merged  merges
 }
 
 // errDraining is what /readyz says on shutdown.
@@ -218,6 +219,7 @@ func (g *Gateway) begin(ctx context.Context, now time.Time) error {
 	if err := g.ledger.Rename(ctx, renames(g.boot)); err != nil {
 		return fmt.Errorf("renaming in the ledger: %w", err)
 	}
+	g.tellMerged(ctx)
 	g.engine.Store(delivery.New(delivery.Options{
 		Ledger: g.ledger, Logger: g.Logger, Metrics: g.metrics, Traces: g.traces, Setup: first.delivery,
 	}))
@@ -245,6 +247,7 @@ func (g *Gateway) startTraces() {
 }
 
 func (g *Gateway) closeLedger() {
+	g.tellMerged(context.Background())
 	if err := g.ledger.Close(); err != nil {
 		g.Logger.Error("closing the ledger failed", "error", err)
 		return
@@ -266,6 +269,7 @@ func (g *Gateway) retain(ctx context.Context) {
 		if err := g.ledger.Retain(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			g.Logger.Error("retention failed", "error", err)
 		}
+		g.tellMerged(ctx)
 		select {
 		case <-ctx.Done():
 			return

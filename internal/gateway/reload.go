@@ -133,6 +133,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config, before *setup) 
 	if err = g.ledger.Rename(context.WithoutCancel(ctx), renames(cfg)); err != nil {
 		err = fmt.Errorf("renaming in the ledger: %w", err)
 	}
+	g.tellMerged(context.WithoutCancel(ctx))
 	g.engine.Load().Apply(next.delivery)
 	g.setup.Store(next)
 	g.ledger.Keep(retention(cfg))
@@ -185,7 +186,8 @@ func (g *Gateway) tellWaiting(ctx context.Context, cfg *config.Config) {
 		configured := slices.ContainsFunc(cfg.Targets, func(t config.Target) bool { return t.Name == name })
 		if pending := stats.Targets[name].Pending; pending > 0 && !configured {
 			g.Logger.Warn("deliveries wait for a target that is not configured", "target", name, "pending", pending,
-				"hint", "they go out when it is configured again, or when another target has was: with its name")
+				"hint", "they go out when it is configured again, under its name or, if it has got a new one, with was: in the target that it is now; "+
+					"was: in a target that has conversations of its own would merge the two")
 		}
 	}
 }

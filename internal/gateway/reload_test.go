@@ -21,6 +21,7 @@ import (
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // shelf is a target that counts requests by idempotency key and can be closed.
@@ -343,6 +344,48 @@ func TestARemovedTargetKeepsItsDeliveries(t *testing.T) {
 	g.settled(t)
 	if diff := cmp.Diff(map[string]int{"help:1": 1}, target.keys()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestAMergeOfTargetsIsTold: was: in a target that has the same conversations sends none of them twice, and says so.
+func TestAMergeOfTargetsIsTold(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	help := `help: {type: http, url: "http://help.example", retry: {min: 10ms, max: 10ms}}`
+	log := `log: {type: http, url: "http://log.example"}`
+	writeFile(t, path, reloadHead+shopSource+"targets: {"+help+", "+log+"}\n")
+	target := newShelf()
+	target.close(true)
+	g := startFrom(t, path, target, nil)
+	for id := range 3 {
+		g.hook(t, "/in/shop/SECRET", hookOf(id+1, 1))
+	}
+	g.until(t, `afterchat_deliveries_total{outcome="delivered",target="log"} 3`)
+	g.reloaded(t, path, reloadHead+shopSource+"targets: {"+log+"}\n")
+	if log := g.log.String(); !strings.Contains(log, "if it has got a new one") {
+		t.Errorf("the hint does not say what was: is for:\n%s", log)
+	}
+	target.close(false)
+	g.reloaded(t, path, reloadHead+shopSource+"targets: {"+strings.Replace(log, "{", "{was: help, ", 1)+"}\n")
+	if log := g.log.String(); !strings.Contains(log, "level=WARN msg=targets.merged target=log was=help conversations=3 superseded=3") {
+		t.Errorf("the log does not tell of it:\n%s", log)
+	}
+	stats, err := g.ledger.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(ledger.Counts{Accepted: 6, Delivered: 3, Superseded: 3}, stats.Targets["log"].Counts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	audited, err := g.ledger.AuditLog(t.Context(), ledger.Page{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(audited.Items) != 1 || audited.Items[0].Detail != "was help; conversations that both had: 3, deliveries superseded: 3" {
+		t.Errorf("the audit log has %+v", audited.Items)
+	}
+	if keys := target.keys(); len(keys) > 0 {
+		t.Errorf("sent to what is not configured: %v", keys)
 	}
 }
 

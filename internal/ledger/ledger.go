@@ -305,4 +305,6 @@ type Observer struct {
 	// Due: a delivery of target has fallen due or will earlier than known; because of what another process has done, too,
 	// where several share the ledger.
 	Due func(target string)
+	// Merged: a change of names has made one delivery of two. A commit whose answer is lost is not told of.
+	Merged func(m Merged)
 }

@@ -5,6 +5,7 @@ package ledgertest
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -119,6 +120,7 @@ var renameCases = map[string]func(*desk){
 		d.counts("desk", ledger.Counts{Accepted: 2, Pending: 2})
 	},
 	"both names hold a conversation":    renameMerged,
+	"both names had conversations":      renameMergedTold,
 	"both names have a lease under way": renameMergedLeased,
 	"more than a page": func(d *desk) {
 		const n = 450
@@ -192,6 +194,45 @@ func renameMerged(d *desk) {
 	d.nothing("desk")
 	d.counts("desk", ledger.Counts{Accepted: 3, Delivered: 2, Superseded: 1})
 	d.forgotten("help")
+}
+
+// renameMergedTold: a target that had conversations of its own is given the name of another. No unit is lost, and what is
+// not sent any more is told.
+func renameMergedTold(d *desk) {
+	told := map[ledger.Rename]ledger.Merged{}
+	var mu sync.Mutex
+	d.reopen(func(o *Options) {
+		o.Observer.Merged = func(m ledger.Merged) {
+			mu.Lock()
+			defer mu.Unlock()
+			sum := told[m.Rename]
+			sum.Rename, sum.Conversations, sum.Superseded = m.Rename, sum.Conversations+m.Conversations, sum.Superseded+m.Superseded
+			told[m.Rename] = sum
+		}
+	})
+	for i := range 3 { // held by log, pending for web
+		d.accept(to(hook(fmt.Sprint("c", i), 5, fmt.Sprint(i)), "log", "web"), ledger.Accepted, 1)
+		d.settle(d.claim("log"), ledger.Delivered, delivered)
+	}
+	d.accept(to(hook("c3", 5, "3"), "log", "web"), ledger.Accepted, 1) // held by both
+	d.settle(d.claim("log"), ledger.Delivered, delivered)
+	for _, c := range d.claimAll("web", lease).Deliveries {
+		if c.ID != "c3" {
+			d.settle(c, ledger.Pending, later)
+			continue
+		}
+		d.settle(c, ledger.Delivered, delivered)
+	}
+	d.accept(to(hook("c4", 5, "4"), "web"), ledger.Accepted, 1) // web's alone
+	d.rename("web", "log")
+	d.equal("delivery that was web's alone", d.claim("log").ID, "c4")
+	d.retain()
+	d.counts("log", ledger.Counts{Accepted: 9, Pending: 1, Delivered: 5, Superseded: 3})
+	d.forgotten("web")
+	r := ledger.Rename{Old: "web", New: "log"}
+	mu.Lock()
+	defer mu.Unlock()
+	d.equal("told", told, map[ledger.Rename]ledger.Merged{r: {Rename: r, Conversations: 4, Superseded: 3}})
 }
 
 // renameMergedLeased: neither lease is good any more, and what they may have sent is in doubt.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // channel is the name of what the replicas of this schema listen to.
@@ -19,12 +21,17 @@ func (l *Ledger) channel() string {
 }
 
 // tell passes on what a transaction of this replica did, after its commit.
-func (l *Ledger) tell(took time.Duration, operations int, due []string) {
+func (l *Ledger) tell(took time.Duration, operations int, due []string, met []ledger.Merged) {
 	slices.Sort(due)
 	due = slices.Compact(due)
 	l.observing.Lock()
 	if committed := l.options.Observer.Committed; committed != nil {
 		committed(took, operations)
+	}
+	if merged := l.options.Observer.Merged; merged != nil {
+		for _, m := range met {
+			merged(m)
+		}
 	}
 	l.observing.Unlock()
 	l.wakeAll(due)

@@ -30,7 +30,8 @@ func (n *names) list() []ledger.Rename {
 // an earlier configuration adds meanwhile. Hooks, leases, replays and settlements under way find their delivery
 // whichever of its names they know. After an error the same call can be made again.
 //
-// Two deliveries of one conversation, under the old and the new name, become one, see row.Merge. Of two states of a
+// Two deliveries of one conversation, under the old and the new name, become one, see row.Merge; the observer hears of
+// it. Of two states of a
 // target the one of the new name stays.
 func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
 	same := func(r ledger.Rename) bool { return r.Old == r.New }
@@ -180,7 +181,8 @@ func (t *tx) moveOne(k *talk, target ledger.Rename) {
 	if j := find(target.New); j >= 0 {
 		var ended ledger.State
 		kept, ended = row.Merge(from, k.rows[j])
-		if ended == ledger.Pending || ended == ledger.Dead {
+		t.met = row.AddMerge(t.met, target, ended)
+		if row.Unsent(ended) {
 			t.count(target.New, row.Unit(ended, k.Bodies, -1), row.Unit(ledger.Superseded, k.Bodies, 1))
 		}
 		k.rows = slices.Delete(k.rows, j, j+1)

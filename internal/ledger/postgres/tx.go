@@ -32,7 +32,8 @@ type tx struct {
 	now    time.Time // the database's
 	slot   int16
 	writes *pgx.Batch
-	due    []string // targets to wake after the commit
+	due    []string        // targets to wake after the commit
+	met    []ledger.Merged // told after the commit
 
 	// What many operations add to the same few rows is written once, at the end.
 	counts map[string]row.Counts
@@ -98,7 +99,7 @@ func (l *Ledger) transact(ctx context.Context, slot int16, operations int, read 
 		}
 		return err
 	}
-	l.tell(time.Since(started), operations, t.due)
+	l.tell(time.Since(started), operations, t.due, t.met)
 	return nil
 }
 

@@ -31,6 +31,22 @@ func Planned(renames []ledger.Rename, p ledger.Plan) ledger.Plan {
 	return p
 }
 
+// AddMerge adds to what one transaction has merged. ended is the second result of Merge.
+func AddMerge(merged []ledger.Merged, r ledger.Rename, ended ledger.State) []ledger.Merged {
+	i := slices.IndexFunc(merged, func(m ledger.Merged) bool { return m.Rename == r })
+	if i < 0 {
+		i, merged = len(merged), append(merged, ledger.Merged{Rename: r})
+	}
+	merged[i].Conversations++
+	if Unsent(ended) {
+		merged[i].Superseded++
+	}
+	return merged
+}
+
+// Unsent tells whether a row in this state has something to send, now or when it is replayed.
+func Unsent(s ledger.State) bool { return s == ledger.Pending || s == ledger.Dead }
+
 // Unit is what one row is in the counters, n times.
 func Unit(state ledger.State, bodies bool, n int64) (c Counts) {
 	c.Accepted = n

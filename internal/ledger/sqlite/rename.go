@@ -35,7 +35,8 @@ func (n *names) list() []ledger.Rename {
 // and settlements under way find their delivery whichever of its names they know. After an error the same call can be
 // made again.
 //
-// Two deliveries of one conversation, under the old and the new name, become one, see row.Merge. Of two states of a target
+// Two deliveries of one conversation, under the old and the new name, become one, see row.Merge; the observer hears of
+// it. Of two states of a target
 // the one of the new name stays.
 func (l *Ledger) Rename(ctx context.Context, r ledger.Renames) error {
 	same := func(r ledger.Rename) bool { return r.Old == r.New }
@@ -263,7 +264,8 @@ func (t *tx) moveDelivery(number int64, target ledger.Rename) error {
 	if to != nil {
 		var ended ledger.State
 		kept, ended = row.Merge(from, to)
-		if ended == ledger.Pending || ended == ledger.Dead {
+		t.op.met = row.AddMerge(t.op.met, target, ended)
+		if row.Unsent(ended) {
 			t.count(target.New, row.Unit(ended, bodies, -1))
 			t.count(target.New, row.Unit(ledger.Superseded, bodies, 1))
 		}

@@ -23,8 +23,9 @@ import (
 type operation struct {
 	ctx  context.Context
 	do   func(*tx) error
-	due  []string // targets to wake after the commit, set by do through tx.wake
-	then func()   // called after the commit, before anybody is woken; set by do; may be nil
+	due  []string        // targets to wake after the commit, set by do through tx.wake
+	met  []ledger.Merged // told after the commit, set by do
+	then func()          // called after the commit, before anybody is woken; set by do; may be nil
 	err  error
 	done chan struct{} // closed after the commit
 }
@@ -141,6 +142,11 @@ func (w *writer) commit(batch []*operation) {
 	for _, op := range batch {
 		if op.err == nil {
 			due = append(due, op.due...)
+			if observer.Merged != nil {
+				for _, m := range op.met {
+					observer.Merged(m)
+				}
+			}
 			if op.then != nil {
 				op.then()
 			}
@@ -182,7 +188,7 @@ func (w *writer) transact(batch []*operation) error {
 		if op.err = op.ctx.Err(); op.err != nil {
 			continue
 		}
-		t.op, op.due, op.then, t.wrote = op, nil, nil, false
+		t.op, op.due, op.met, op.then, t.wrote = op, nil, nil, nil, false
 		if err := op.run(t); err != nil {
 			op.err = w.explain(err)
 			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {
