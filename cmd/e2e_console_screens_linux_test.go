@@ -111,6 +111,14 @@ func TestE2EConsoleScreens(t *testing.T) {
 			p.screenshot(page.name+"-"+scheme, 1440, page.height)
 		}
 	}
+	// Those of the README, see internal/console/README.md.
+	p.scheme("light")
+	p.open("/")
+	p.screenshot("readme-overview", 1180, 830)
+	p.open(conversation)
+	p.click(".reveal button")
+	p.run(`document.querySelector('#help details').open = true`)
+	p.screenshot("readme-conversation", 1180, 800)
 	for _, page := range pages[:6] {
 		p.scheme("light")
 		p.open(page.path)

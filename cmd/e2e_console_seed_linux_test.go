@@ -137,7 +137,7 @@ func multiply(t testing.TB, ledgerFile string, samples, n, bodies int, span time
 		`INSERT INTO summary SELECT s.number, revision, source, brand, platform, outcome, s.number, visitor, CASE WHEN s.number % 3 = 0 AND email <> '' THEN 'v' || s.number || '@example.com' ELSE email END,
 			rating, messages, opening, unrouted FROM spread s JOIN summary c ON c.number = s.sample`,
 		`INSERT INTO search (rowid, words) SELECT s.number, 'visitor ' || s.number || ' hello order ref' || (s.number % 1000) || ' parcel where is my '
-			|| CASE s.number % 50000 WHEN 7 THEN 'needle' ELSE 'hay' END || ' ' || lower(visitor) FROM spread s JOIN summary c ON c.number = s.sample`,
+			|| CASE s.number % 50000 WHEN 7 THEN 'needle' ELSE 'hay' END || ' ' || replace(replace(c.email, '@', ' '), '.', ' ') FROM spread s JOIN summary c USING (number)`,
 		`INSERT INTO delivery (conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries, first_at,
 			planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned)
 			SELECT s.number, target, state, want, have, trying, doubt, lapsed, s.at + 30 * 86400000000, s.at, CASE settled_at WHEN 0 THEN 0 ELSE s.at + 200000 END, fence, claims, tries, s.at,
