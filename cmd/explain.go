@@ -19,7 +19,8 @@ type explainCommand struct {
 	Full        bool   `help:"Show long texts and lists whole."`
 }
 
-// Run explains one hook. Nothing is sent and nothing is stored.
+// Run explains one hook. Nothing is sent and nothing is stored. A hook that would go to quarantine, a route that cannot be
+// decided and a delivery that would be dead are findings.
 func (c explainCommand) Run(p *program) error {
 	cfg, err := p.load()
 	if err != nil {
@@ -34,14 +35,34 @@ func (c explainCommand) Run(p *program) error {
 		return err
 	}
 	if c.Format == "json" {
-		return writeJSON(p.stdout, explained)
+		if err := writeJSON(p.stdout, explained); err != nil {
+			return err
+		}
+		return found(explained)
 	}
 	answer := newAnswer(c.Full)
 	answer.conversation(explained)
 	answer.routes(explained)
 	answer.targets(explained, cfg)
-	_, err = io.WriteString(p.stdout, printable(answer.text.String()))
-	return err
+	if _, err = io.WriteString(p.stdout, printable(answer.text.String())); err != nil {
+		return err
+	}
+	return found(explained)
+}
+
+// found returns errFindings if something of it would be dead.
+func found(e *gateway.Explained) error {
+	for _, r := range e.Routes {
+		if r.Error != "" {
+			return errFindings
+		}
+	}
+	for _, t := range e.Targets {
+		if t.Error != "" || e.Previews[t.Target].Error != "" {
+			return errFindings
+		}
+	}
+	return nil
 }
 
 func readPayload(path string) ([]byte, error) {

@@ -5,6 +5,7 @@ package cmd
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -38,7 +39,7 @@ func (c sendCommand) Run(p *program) error {
 	return c.hook(p)
 }
 
-// hook posts a file as the chat platform would.
+// hook posts a file as the chat platform would. What is not taken, or kept in quarantine, is a finding.
 func (c sendCommand) hook(p *program) error {
 	if c.Payload == "" {
 		return errors.New("name the file with the hook's body; - reads standard input")
@@ -73,10 +74,18 @@ func (c sendCommand) hook(p *program) error {
 		return fmt.Errorf("sending the hook to %s: %w", base, err)
 	}
 	_, err = fmt.Fprintf(p.stdout, "%d %s\n%s\n", answer.Status, http.StatusText(answer.Status), answer.Body)
-	if err == nil && answer.Status != http.StatusOK {
+	if err == nil && (answer.Status != http.StatusOK || quarantined(answer.Body)) {
 		return errFindings
 	}
 	return err
+}
+
+// quarantined tells whether a gateway has kept a hook that it could not read.
+func quarantined(body string) bool {
+	var answer struct {
+		Quarantined string `json:"quarantined"`
+	}
+	return json.Unmarshal([]byte(body), &answer) == nil && answer.Quarantined != ""
 }
 
 func (c sendCommand) contentType(body []byte) string {
