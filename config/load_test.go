@@ -217,6 +217,34 @@ func TestAccountChangesWithSettingsOnly(t *testing.T) {
 	}
 }
 
+// TestHashChangesWithEverything: secrets and paths of targets, too, but not with comments.
+func TestHashChangesWithEverything(t *testing.T) {
+	t.Parallel()
+	const text = `version: 1
+admin: {tokens: {name: ci, token: 0123456789abcdef, role: admin}}
+ledger: {url: "postgres://chat:canary-one@db.example.com/chat"}
+sources: {shop: {type: smartsupp, secret: 0123456789abcdef}}
+targets: {log: {type: file, path: out.jsonl}}
+routes: [{to: log}]
+`
+	base := load(t, text).Hash()
+	if len(base) != 64 || load(t, "# why\n"+text).Hash() != base {
+		t.Errorf("%q is not that of the same configuration with a comment", base)
+	}
+	seen := map[string]string{base: "the configuration"}
+	for _, c := range [][2]string{
+		{"out.jsonl", "other.jsonl"}, {"secret: 0123", "secret: 1123"}, {"token: 0123", "token: 1123"}, {"canary-one", "canary-two"},
+		{"admin:", "server: {max_body: 1MiB}\nadmin:"}, {"log: {", "log: {workers: 9, "}, {"log: {", "log: {was: old, "},
+		{"[{to: log}]", "[{to: log, final: true}]"}, {"role: admin", "role: viewer"},
+	} {
+		hash := load(t, strings.Replace(text, c[0], c[1], 1)).Hash()
+		if before, found := seen[hash]; found {
+			t.Errorf("%s has the hash of %s", c[1], before)
+		}
+		seen[hash] = c[1]
+	}
+}
+
 func TestMissingFileIsNoProblem(t *testing.T) {
 	t.Parallel()
 	if _, err := config.Load("testdata/none.yaml", known(), environment()); !errors.Is(err, fs.ErrNotExist) {

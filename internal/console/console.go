@@ -88,8 +88,10 @@ type StoredHook struct {
 
 // Config is the answer of /-/config and of /-/reload.
 type Config struct {
-	Hash     string    `json:"hash"` // of routes, lookups and redactions: what the ledger keeps them under
-	LoadedAt time.Time `json:"loaded_at"`
+	Hash string `json:"hash"` // of routes, lookups and redactions: what the ledger keeps them under
+	// EffectiveHash is that of everything, secrets included: another one means that a change has arrived.
+	EffectiveHash string    `json:"effective_hash,omitempty"`
+	LoadedAt      time.Time `json:"loaded_at"`
 	// LastError is why the files as they are now are not in force; "": they are.
 	LastError string `json:"last_error,omitempty"`
 	// NeedsRestart are keys whose values in the files need a restart.

@@ -142,7 +142,7 @@ func (g *Gateway) Run(ctx context.Context) error {
 	work.Go(func() { stopUnlessClosed(stop, "admin", admin.Serve(listeners.admin)) })
 	notifySystemd(g.Logger, "READY=1")
 	g.Logger.Info("started", "version", g.Version, "hooks", listeners.hooks.Addr().String(), "admin", listeners.admin.Addr().String(),
-		"sources", len(g.boot.Sources), "targets", len(g.boot.Targets), "ms", time.Since(began).Milliseconds())
+		"sources", len(g.boot.Sources), "targets", len(g.boot.Targets), "effective_hash", g.setup.Load().hash, "ms", time.Since(began).Milliseconds())
 	for _, s := range g.boot.Sources {
 		path := s.Path
 		if len(s.Secret) > 0 {

@@ -104,7 +104,7 @@ func (g *Gateway) reloadInTurn(ctx context.Context, why string) error {
 	}
 	g.metrics.Reloaded(err == nil, next.loadedAt)
 	attributes := []any{
-		"cause", why, "hash", cfg.Pipeline.Hash(), "sources", len(cfg.Sources), "targets", len(cfg.Targets),
+		"cause", why, "hash", cfg.Pipeline.Hash(), "effective_hash", next.hash, "sources", len(cfg.Sources), "targets", len(cfg.Targets),
 		"ms", time.Since(next.loadedAt).Milliseconds(),
 	}
 	if keys := needRestart(g.boot, cfg); len(keys) > 0 {
@@ -196,7 +196,7 @@ func (g *Gateway) tellWaiting(ctx context.Context, cfg *config.Config) {
 func (g *Gateway) status() console.Config {
 	s := g.setup.Load()
 	return console.Config{
-		Hash: s.config.Pipeline.Hash(), LoadedAt: s.loadedAt.UTC(), LastError: g.reload.failure(),
+		Hash: s.config.Pipeline.Hash(), EffectiveHash: s.hash, LoadedAt: s.loadedAt.UTC(), LastError: g.reload.failure(),
 		NeedsRestart: needRestart(g.boot, s.config),
 	}
 }

@@ -389,6 +389,26 @@ func TestAMergeOfTargetsIsTold(t *testing.T) {
 	}
 }
 
+// TestAChangeIsSeenInTheHash: that of a setting, too, in the status and in the log.
+func TestAChangeIsSeenInTheHash(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	text := reloadHead + shopSource + "targets: {log: {type: http, url: \"http://log.example/one\"}}\n"
+	writeFile(t, path, text)
+	g := startFrom(t, path, newShelf(), nil)
+	before := g.config(t)
+	g.reloaded(t, path, strings.Replace(text, "/one", "/two", 1))
+	after := g.config(t)
+	if before.EffectiveHash == "" || after.EffectiveHash == before.EffectiveHash || after.Hash != before.Hash {
+		t.Errorf("before %+v, after %+v", before, after)
+	}
+	for _, hash := range []string{before.EffectiveHash, after.EffectiveHash} {
+		if !strings.Contains(g.log.String(), "effective_hash="+hash) {
+			t.Errorf("the log does not have %s:\n%s", hash, g.log.String())
+		}
+	}
+}
+
 // TestARenamedSourceKeepsItsHistory: it is not silent because it has another name.
 func TestARenamedSourceKeepsItsHistory(t *testing.T) {
 	t.Parallel()

@@ -22,6 +22,7 @@ import (
 // setup is a configuration with all that was made of it. It never changes.
 type setup struct {
 	config   *config.Config
+	hash     string // of all of it
 	hooks    *intake.Handler
 	delivery delivery.Setup
 	since    map[string]time.Time // when a source, by name, was first seen in the configuration
@@ -31,7 +32,7 @@ type setup struct {
 
 // newSetup builds a configuration without putting it in force. before is the setup in force; nil at the start.
 func (g *Gateway) newSetup(cfg *config.Config, before *setup, now time.Time) (*setup, error) {
-	s := &setup{config: cfg, since: map[string]time.Time{}, loadedAt: now}
+	s := &setup{config: cfg, hash: cfg.Hash(), since: map[string]time.Time{}, loadedAt: now}
 	for _, source := range cfg.Sources {
 		s.since[source.Name] = now
 		for _, name := range append([]string{source.Name}, source.Was...) {
