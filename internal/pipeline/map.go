@@ -223,6 +223,9 @@ func (r *renderer) template(n *node, path string) (any, bool, error) {
 	if err != nil {
 		return nil, false, &MappingError{Field: path, Err: err}
 	}
+	if value.Cut != "" {
+		r.out.Cut = append(r.out.Cut, path+": "+value.Cut)
+	}
 	if value.Absent {
 		return nil, false, nil
 	}

@@ -188,7 +188,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	t.Parallel()
 	const hostile = `{"routes": [
 		{"name": "first", "to": [{"target": "log"}]},
-		{"name": "hostile", "when": "replace(transcript.text, \"\", transcript.text) == \"never\"", "to": [{"target": "log"}]},
+		{"name": "hostile", "when": "let v = visitor.name; any(messages, let m = .text; len(split(trim(v, m), \"\")) == 1)", "to": [{"target": "log"}]},
 		{"name": "last", "to": [{"target": "help"}]}]}`
 	d := testDefinition(t, []byte(hostile))
 	p, problems := Compile(d, testTargets(t), testSources())
@@ -200,6 +200,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	for i := range c.Messages {
 		c.Messages[i] = chat.Message{Role: chat.Visitor, Text: "x"}
 	}
+	c.Person.Name = strings.Repeat("abc ", 1<<18)
 	matches, err := p.Route(c)
 	var failed *RouteError
 	want := []Match{{Target: "log", Routes: []string{"first", "undecided: hostile"}}, {Target: "help", Routes: []string{"last"}}}
@@ -218,7 +219,7 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 	}
 	// The condition is mended: a replay does what it says.
 	for when, want := range map[string]error{`source == \"shop\"`: nil, `source == \"desk\"`: ErrNoMatch} {
-		d := testDefinition(t, []byte(strings.Replace(hostile, `replace(transcript.text, \"\", transcript.text) == \"never\"`, when, 1)))
+		d := testDefinition(t, []byte(strings.Replace(hostile, `let v = visitor.name; any(messages, let m = .text; len(split(trim(v, m), \"\")) == 1)`, when, 1)))
 		mended, problems := Compile(d, testTargets(t), testSources())
 		if len(problems) > 0 {
 			t.Fatal(problems)
@@ -226,6 +227,26 @@ func TestTooCostlyIsNoMiss(t *testing.T) {
 		if _, err := mended.Map(c, "log", matches[0].Routes); !errors.Is(err, want) {
 			t.Errorf("%s: Map gave %v, want %v", when, err, want)
 		}
+	}
+}
+
+// Text that grows beyond the bounds of an expression is cut, and the delivery says so.
+func TestGrownTextIsTold(t *testing.T) {
+	t.Parallel()
+	d := testDefinition(t, []byte(`{"routes": [{"name": "r", "to": [{"target": "log", "fields": {"line": {"t": "${replace(transcript.text, \"\", transcript.text)}"}}}]}]}`))
+	p, problems := Compile(d, testTargets(t), testSources())
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	c := testConversation(t, nil)
+	c.Messages = []chat.Message{{Role: chat.Visitor, Text: strings.Repeat("x", 3600)}}
+	got, err := p.Map(c, "log", []string{"r"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, _ := got.Fields["line"].(map[string]any)
+	if text, _ := line["t"].(string); !strings.HasSuffix(text, "[…]") || len(got.Cut) != 1 || !strings.HasPrefix(got.Cut[0], "line.t: expressions made more than ") {
+		t.Errorf("%d bytes of text, cut: %q", len(text), got.Cut)
 	}
 }
 

@@ -290,10 +290,7 @@ func (r *run) cut(value any, from, to *code) any {
 	length := len(list)
 	switch {
 	case isText:
-		if !r.produce(len(text)) {
-			return nil
-		}
-		runes = []rune(text)
+		runes = []rune(r.fitting(text, 1))
 		length = len(runes)
 	case !isList:
 		return nil

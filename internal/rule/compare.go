@@ -200,10 +200,10 @@ func not(v any) any {
 func (r *run) add(a, b any) any {
 	if x, ok := asText(a); ok {
 		y, ok := asText(b)
-		if !ok || !r.produce(len(x)+len(y)) {
+		if !ok {
 			return nil
 		}
-		return x + y
+		return r.fitting(x+y, 1)
 	}
 	return arithmetic(a, b, func(x, y int64) (int64, bool) {
 		sum := x + y

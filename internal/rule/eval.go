@@ -11,26 +11,31 @@ import (
 	"reflect"
 	"slices"
 	"time"
+	"unicode/utf8"
 
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// ErrTooCostly is returned when an expression needs more than the bounds allow, see maxSteps and maxText. Loops alone do
-// not get there, however long the conversation.
-var ErrTooCostly = errors.New("expression is too costly: it needs more steps or makes more text than is allowed")
+// ErrTooCostly is returned when an expression needs more steps than allowed, see maxSteps. Loops alone do not get there,
+// however long the conversation. Text beyond its bound is no error, it is cut.
+var ErrTooCostly = errors.New("expression is too costly: it needs more steps than is allowed")
 
 const (
 	// maxSteps of one run, besides the weight of its expressions for each byte of the conversation. The weight is at
 	// least the number of parts of an expression, and each part is evaluated once for an item of a loop: a loop in a loop
 	// goes through what belongs to an item, for anything as long as the conversation is computed once or refused (see
 	// product). So an expression that passes check ends within the bound, however long the conversation. A step takes 20
-	// to 130 ns (BenchmarkLoops), so 2 million take 0.04 to 0.3 s.
+	// to 130 ns (BenchmarkLoops), so 2 million take 0.04 to 0.3 s. Text that an expression makes counts like text of the
+	// conversation.
 	maxSteps = 2_000_000
-	maxText  = 4 << 20 // bytes made in one run, besides textPerByte
+	maxText  = 1 << 20 // bytes made in one run, besides textPerByte; what would be beyond is cut
 	// textPerByte is what a long conversation may have more: its JSON, with its transcript in three forms, is several
 	// times its own size.
 	textPerByte = 16
 )
+
+// cutMark ends a text that was cut because the run has made too much, and stands for what was left out.
+const cutMark = "[…]"
 
 // code is a checked expression.
 type code struct {
@@ -65,7 +70,9 @@ type run struct {
 	lets       []any
 	lists      map[listKey][]any
 	steps      int
-	text       int
+	text       int  // that may still be made
+	made       int  // bytes of text
+	short      bool // a text was cut
 	weight     int  // of the programs that were begun
 	size       int  // of the conversation as JSON, once a bound was raised for it
 	extended   bool // text was raised for a long conversation
@@ -88,7 +95,7 @@ func (r *run) exec(p *program) any {
 	}
 	r.weight += p.weight
 	if r.raised {
-		r.steps += p.weight * r.length()
+		r.steps += p.weight * (r.length() + r.made)
 	}
 	return p.eval(r)
 }
@@ -105,7 +112,7 @@ func (r *run) spend(n int) bool {
 	r.steps -= n
 	if r.steps < 0 && !r.raised {
 		r.raised = true
-		r.steps += r.weight * r.length()
+		r.steps += r.weight * (r.length() + r.made)
 	}
 	if r.steps < 0 {
 		r.over = true
@@ -123,17 +130,43 @@ func (r *run) length() int {
 	return r.size
 }
 
-// produce takes n bytes of text from the budget and tells whether it lasts. It is asked before the text is made.
-func (r *run) produce(n int) bool {
+// produce takes n bytes of text from the budget and returns how many of them there are left. It is asked before the text
+// is made, and who gets fewer cuts it.
+func (r *run) produce(n int) int {
 	if n > r.text && !r.extended {
 		r.extended = true
 		r.text += textPerByte * r.length()
 	}
-	r.text -= n
-	if n < 0 || r.text < 0 {
-		r.over = true
+	room := min(n, r.text)
+	r.short = r.short || room < n
+	r.text -= room
+	r.made += room
+	if r.raised {
+		r.steps += r.weight * room
 	}
-	return !r.over
+	return room
+}
+
+// fitting returns s, or its beginning if there is no room for factor bytes of text for each of its own.
+func (r *run) fitting(s string, factor int) string {
+	if room := r.produce(factor * len(s)); room < factor*len(s) {
+		return cutAt(s, room/factor)
+	}
+	return s
+}
+
+// cutAt returns the first bytes of s and the mark.
+func cutAt(s string, room int) string { return head(s, room) + cutMark }
+
+// head returns at most so many bytes of s, without splitting a character.
+func head(s string, room int) string {
+	if room >= len(s) {
+		return s
+	}
+	for room > 0 && !utf8.RuneStart(s[room]) {
+		room--
+	}
+	return s[:room]
 }
 
 // load reads a field of the conversation. Zero times and nil pointers are absent; a nil list or map is an empty one.

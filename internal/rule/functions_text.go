@@ -30,19 +30,18 @@ func trim(r *run, a []any) any {
 
 // convert makes a text whose length is near that of the first argument.
 func (r *run) convert(a []any, f func(string) string) any {
-	s := a[0].(string)
-	if !r.produce(len(s)) {
-		return nil
-	}
-	return f(s)
+	return f(r.fitting(a[0].(string), 1))
 }
 
 func replace(r *run, a []any) any {
 	s, from, to := a[0].(string), a[1].(string), a[2].(string)
-	if !r.produce(len(s) + strings.Count(s, from)*max(0, len(to)-len(from))) {
-		return nil
+	wanted := len(s) + strings.Count(s, from)*max(0, len(to)-len(from))
+	room := r.produce(wanted)
+	if room == wanted {
+		return strings.ReplaceAll(s, from, to)
 	}
-	return strings.ReplaceAll(s, from, to)
+	// Each replacement makes the text longer, so no more than room of them are in what is left.
+	return cutAt(strings.Replace(head(s, room), from, to, room/max(1, len(to))+1), room)
 }
 
 func splitText(r *run, a []any) any {
@@ -74,13 +73,17 @@ func join(r *run, a []any) any {
 	between := ""
 	for _, v := range a[0].([]any) {
 		text, ok := r.format(v)
-		if !ok || !r.spend(1) || !r.produce(len(text)+len(sep)) {
+		if !ok || !r.spend(1) {
 			return nil
 		}
-		if v != nil {
-			b.WriteString(between + text)
-			between = sep
+		if v == nil {
+			continue
 		}
+		if room := r.produce(len(between) + len(text)); room < len(between)+len(text) {
+			return b.String() + cutAt(between+text, room)
+		}
+		b.WriteString(between + text)
+		between = sep
 	}
 	return b.String()
 }
@@ -97,10 +100,7 @@ func truncate(r *run, a []any) any {
 	runes := int64(0)
 	for i := range s {
 		if runes == limit-1 {
-			if !r.produce(i) {
-				return nil
-			}
-			return s[:i] + "…"
+			return s[:i] + "…" // shorter than s: it takes nothing from the budget
 		}
 		runes++
 	}
@@ -226,18 +226,23 @@ func sha256Hex(r *run, a []any) any {
 }
 
 func markdown(r *run, a []any) any {
-	if !r.produce(2 * len(a[0].(string))) {
-		return nil
-	}
-	return chat.EscapeMarkdown(a[0].(string))
+	return chat.EscapeMarkdown(r.fitting(a[0].(string), 2))
 }
 
 func toHTML(r *run, a []any) any {
-	s := chat.EscapeHTML(a[0].(string))
-	if !r.produce(len(s)) {
-		return nil
+	return r.escape(a[0].(string))
+}
+
+// mostEscaped is how many bytes a byte of text has at most in markup: &quot;.
+const mostEscaped = 6
+
+// escape makes markup of a text.
+func (r *run) escape(s string) chat.HTML {
+	escaped := chat.EscapeHTML(s)
+	if room := r.produce(len(escaped)); room < len(escaped) {
+		return chat.EscapeHTML(cutAt(s, room/mostEscaped))
 	}
-	return s
+	return escaped
 }
 
 // stripHTML keeps the text. What a browser would not show (scripts, styles) goes, block elements end a line.

@@ -210,10 +210,10 @@ func numberFrom(v any) (number, bool) {
 
 func toText(r *run, a []any) any {
 	text, ok := r.format(a[0])
-	if !ok || !r.produce(len(text)) {
+	if !ok {
 		return nil
 	}
-	return text
+	return r.fitting(text, 1)
 }
 
 // buildLookup checks the name of the table, if it is a literal, and takes the type of its values.
@@ -326,10 +326,7 @@ func date(args []code) func(*run, []any) any {
 				return nil
 			}
 		}
-		if !r.produce(4 * len(layout)) {
-			return nil
-		}
-		return formatTime(at.In(zone), layout)
+		return formatTime(at.In(zone), r.fitting(layout, 4))
 	}
 }
 

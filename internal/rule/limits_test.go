@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,26 +63,74 @@ func TestSourceLimits(t *testing.T) {
 func TestTooCostly(t *testing.T) {
 	t.Parallel()
 	c := long(2000)
-	for _, src := range []string{
-		`replace(replace(replace(transcript.text, "", transcript.text), "", transcript.text), "", transcript.text) == ""`,
-		`len(split(replace(transcript.text, "", "          "), "")) > 0 and len(split(replace(transcript.text, "", "          "), "")) > 0`,
-		`let a = transcript.text + transcript.text; let b = a + a; let c = b + b; let d = c + c; let e = d + d; let f = e + e; let g = f + f; let h = g + g; let i = h + h; i == "x"`,
-	} {
-		condition, problems := CompileCondition(src, testScope)
-		if problems != nil {
-			t.Errorf("%s: %s", src, list(problems))
-			continue
-		}
-		if _, err := condition.Match(c); !errors.Is(err, ErrTooCostly) {
-			t.Errorf("%s: error %v, want ErrTooCostly", src, err)
-		}
-	}
-	tmpl, problems := CompileTemplate(`${split(replace(transcript.text, "", "          "), "")}`, testScope)
+	const slow = `let v = visitor.name; any(messages, let m = .text; len(split(trim(v, m), "")) == 1)`
+	c.Person.Name = strings.Repeat("abc ", 1<<18)
+	condition, problems := CompileCondition(slow, testScope)
 	if problems != nil {
 		t.Fatal(list(problems))
 	}
-	if v, err := tmpl.Render(c); !errors.Is(err, ErrTooCostly) || !v.Absent {
-		t.Errorf("rendered %T, error %v", v.V, err)
+	if _, err := condition.Match(c); !errors.Is(err, ErrTooCostly) {
+		t.Errorf("error %v, want ErrTooCostly", err)
+	}
+	for text, want := range map[string]Value{
+		`${` + slow + ` ? "a" : "b"}`:               {V: cutMark},
+		`a ${` + slow + `} b ${visitor.id}c`:        {V: "a " + cutMark + " b " + cutMark + "c"},
+		`${visitor.vars[` + slow + ` ? "a" : "b"]}`: {Absent: true},
+	} {
+		tmpl, problems := CompileTemplate(text, testScope)
+		if problems != nil {
+			t.Fatal(list(problems))
+		}
+		got, err := tmpl.Render(c)
+		if err != nil || got.V != want.V || got.Absent != want.Absent || !strings.Contains(got.Cut, "too many steps") {
+			t.Errorf("%s: %+v, %v", text, got, err)
+		}
+	}
+}
+
+// Text that grows beyond what a run may make is cut, visibly. So it renders, in every field and in a condition.
+func TestGrowingTextIsCut(t *testing.T) {
+	t.Parallel()
+	short := long(1)
+	short.Messages[0].Text = strings.Repeat("ž", 1800)
+	for name, c := range map[string]*chat.Conversation{"one message of 3.6 kB": short, "200 messages": long(200)} {
+		for src, kind := range map[string]string{
+			`replace(transcript.text, "", transcript.text)`:                                                                                     "text",
+			`replace(replace(replace(transcript.text, "", transcript.text), "", transcript.text), "", transcript.text)`:                         "text",
+			`replace(replace(transcript.text, "", transcript.text), "x", "")`:                                                                   "text",
+			`split(replace(transcript.text, "", "          "), "")`:                                                                             "list",
+			`len(split(replace(transcript.text, "", "          "), "")) > 0 and len(split(replace(transcript.text, "", "          "), "")) > 0`: "truth",
+			`let a = transcript.text + transcript.text; let b = a + a; let c = b + b; let d = c + c; let e = d + d; let f = e + e; let g = f + f; let h = g + g; let i = h + h; let j = i + i; let k = j + j; k + k`: "text",
+			`let t = replace(transcript.text, "", transcript.text); any(split(t, ""), lower(#) + upper(#) == "zZ")`:                                                                                                  "truth",
+			`let t = replace(transcript.text, "", transcript.text); string(conversation) + t`:                                                                                                                        "text",
+			`let t = replace(transcript.text, "", transcript.text); t == "" ? visitor : visitor`:                                                                                                                     "record",
+			`join(map(messages, replace(.text, "", .text)), replace(transcript.text, "", transcript.text))`:                                                                                                          "text",
+			`html(replace(transcript.text, "", "<" + transcript.text))`:                                                                                                                                              "html",
+			`markdown(replace(transcript.text, "", "*" + transcript.text))`:                                                                                                                                          "text",
+			`{"a": transcript.html, "b": replace(transcript.text, "", transcript.text), "c": [conversation]}`:                                                                                                        "map",
+		} {
+			for _, text := range []string{"${" + src + "}", "a ${" + src + "} b"} {
+				tmpl, problems := CompileTemplate(text, testScope)
+				if problems != nil {
+					t.Fatalf("%s: %s", src, list(problems))
+				}
+				v, err := tmpl.Render(c)
+				if err != nil || v.Absent || !utf8.ValidString(FormatValue(v.V)) {
+					t.Errorf("%s: %s: %s: absent %v, %v", name, kind, text, v.Absent, err)
+				}
+				if s, ok := v.V.(string); ok && name != "200 messages" && kind == "text" && (v.Cut == "" || !strings.Contains(s, cutMark)) {
+					t.Errorf("%s: %d bytes, nothing tells that it was cut (%q)", text, len(s), v.Cut)
+				}
+				if v, err := tmpl.RenderHTML(c); err != nil || v.Absent {
+					t.Errorf("%s: %s as HTML: absent %v, %v", name, text, v.Absent, err)
+				}
+			}
+			if condition, problems := CompileCondition(`string(`+src+`) != "x"`, testScope); problems == nil {
+				if ok, err := condition.Match(c); !ok || err != nil {
+					t.Errorf("%s: %s as a condition: %v, %v", name, src, ok, err)
+				}
+			}
+		}
 	}
 }
 

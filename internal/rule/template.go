@@ -3,6 +3,7 @@
 package rule
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -123,7 +124,8 @@ func (t *Template) MayBeAbsent() bool {
 }
 
 // Render renders for c, which should carry its transcript. ${ } alone keeps its type; inside text, what is absent is
-// empty. The only error is ErrTooCostly.
+// empty. Text beyond the bounds is cut, an expression that needs too many steps is […] where it makes text and else
+// absent; Value.Cut tells of both. The only error is ErrTooCostly, for one that surely yields something else than text.
 func (t *Template) Render(c *chat.Conversation) (Value, error) {
 	if text, ok := t.Literal(); ok {
 		return Value{V: text}, nil
@@ -131,18 +133,29 @@ func (t *Template) Render(c *chat.Conversation) (Value, error) {
 	r := newRun(c)
 	if p := t.alone(); p != nil {
 		v := r.exec(p)
-		if gone(v) {
-			return Value{Absent: true}, r.err()
+		if rec, _ := recordOf(v); rec != nil {
+			v = r.encode(v) // as long as the conversation at most, whatever was made before
+		} else {
+			v = r.export(v)
 		}
-		return r.value(r.export(v))
+		switch {
+		case r.over && p.shape.isText():
+			v = cutMark
+		case r.over && !p.shape.gone():
+			return Value{Absent: true}, ErrTooCostly
+		case r.over:
+			v = nil
+		}
+		return r.value(v), nil
 	}
 	var b strings.Builder
 	t.each(r, func(text string, _ bool, _ bool) { b.WriteString(text) })
-	return r.value(b.String())
+	return r.value(b.String()), nil
 }
 
 // RenderHTML renders for a field of HTML: the value is a chat.HTML in which every interpolated text is escaped, except
-// values that are chat.HTML already. The literal text of the template is markup.
+// values that are chat.HTML already. The literal text of the template is markup. The error is nil: markup is text, see
+// Render.
 func (t *Template) RenderHTML(c *chat.Conversation) (Value, error) {
 	if text, ok := t.Literal(); ok {
 		return Value{V: chat.HTML(text)}, nil
@@ -154,40 +167,45 @@ func (t *Template) RenderHTML(c *chat.Conversation) (Value, error) {
 			b.WriteString(text)
 			return
 		}
-		escaped := string(chat.EscapeHTML(text))
-		if r.produce(len(escaped) - len(text)) {
-			b.WriteString(escaped)
-		}
+		b.WriteString(string(r.escape(text)))
 	})
-	return r.value(chat.HTML(b.String()))
+	return r.value(chat.HTML(b.String())), nil
 }
 
-// each calls write with each piece of text until the budget ends.
+// each calls write with each piece of text. The mark stands for what the budget does not cover.
 func (t *Template) each(r *run, write func(text string, interpolated, markup bool)) {
 	for _, p := range t.pieces {
 		if p.program == nil {
-			if r.produce(len(p.text)) {
-				write(p.text, false, false)
-			}
+			write(p.text, false, false)
 			continue
 		}
 		v := r.exec(p.program)
 		text, ok := r.format(v)
-		if !ok || !r.produce(len(text)) {
-			return
-		}
 		_, markup := v.(chat.HTML)
-		write(text, true, markup)
+		switch room := r.produce(len(text)); {
+		case !ok:
+			write(cutMark, true, false)
+		case room == len(text):
+			write(text, true, markup)
+		case markup:
+			write(cutMark, true, false) // half of it may be no markup
+		default:
+			write(cutAt(text, room), true, false)
+		}
 	}
 }
 
 // value ends a run with what it made. Text that came out empty is absent.
-func (r *run) value(v any) (Value, error) {
-	if err := r.err(); err != nil {
-		return Value{Absent: true}, err
+func (r *run) value(v any) Value {
+	cut := ""
+	switch {
+	case r.over:
+		cut = "an expression that needs too many steps, left out"
+	case r.short:
+		cut = fmt.Sprintf("expressions made more than %d bytes of text, cut", r.made)
 	}
 	if gone(v) {
-		return Value{Absent: true}, nil
+		return Value{Absent: true, Cut: cut}
 	}
-	return Value{V: v}, nil
+	return Value{V: v, Cut: cut}
 }

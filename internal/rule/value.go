@@ -20,6 +20,7 @@ import (
 type Value struct {
 	V      any
 	Absent bool
+	Cut    string // what was cut or left out because the expression made too much of it; "" for nothing
 }
 
 // FormatValue writes a value as text: numbers with all their digits and no exponent, times as RFC 3339 in UTC, lists
@@ -106,13 +107,14 @@ func (r *run) export(v any) any {
 	}
 	switch v := v.(type) {
 	case string:
-		r.produce(len(v))
-		return v
+		return r.fitting(v, 1)
 	case chat.HTML:
-		r.produce(len(v))
+		if r.produce(len(v)) < len(v) {
+			return chat.HTML(cutMark) // half of it may be no markup
+		}
 		return v
 	case json.Number:
-		r.produce(len(v))
+		r.produce(len(v)) // short, and worth nothing without its last digits
 		return v
 	case time.Time:
 		return v.UTC()
@@ -127,7 +129,9 @@ func (r *run) export(v any) any {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for key, it := range v {
-			r.produce(len(key))
+			if r.produce(len(key)) < len(key) {
+				return out
+			}
 			if out[key] = r.export(it); r.over {
 				return nil
 			}
@@ -138,11 +142,15 @@ func (r *run) export(v any) any {
 	case bool, int64, float64, nil:
 		return v
 	}
-	return r.exportRecord(v)
+	raw := r.encode(v)
+	if r.produce(len(raw)) < len(raw) {
+		return nil // half of it is no JSON
+	}
+	return raw
 }
 
-// exportRecord encodes a part of the conversation. The whole conversation has its transcript and no null lists.
-func (r *run) exportRecord(v any) any {
+// encode writes a part of the conversation as JSON. The whole conversation has its transcript and no null lists.
+func (r *run) encode(v any) json.RawMessage {
 	if c, ok := v.(*chat.Conversation); ok {
 		whole := *c
 		whole.Normalize()
@@ -151,14 +159,10 @@ func (r *run) exportRecord(v any) any {
 		}
 		v = &whole
 	}
-	raw := jsonOf(v)
-	if !r.produce(len(raw)) {
-		return nil
-	}
-	return raw
+	return jsonOf(v)
 }
 
-// format is FormatValue within the budget. It is false when that ran out.
+// format is FormatValue. It is false when the steps ran out; the text is for the caller to count.
 func (r *run) format(v any) (string, bool) {
 	switch v.(type) {
 	case nil:
@@ -167,7 +171,7 @@ func (r *run) format(v any) (string, bool) {
 		v = r.export(v)
 	default:
 		if rec, _ := recordOf(v); rec != nil {
-			v = r.export(v)
+			return string(r.encode(v)), !r.over
 		}
 	}
 	if r.over {

@@ -151,7 +151,7 @@ func (g grammar) operator(t *rapid.T, kind string, inner func(string) string) st
 	pick := func(of ...string) string { return rapid.SampledFrom(of).Draw(t, "operator") }
 	switch kind {
 	case "string":
-		return pick(inner("string")+" + "+inner("string"), "("+inner("string")+")[0:3]", "split("+inner("string")+`, ",")[1]`)
+		return pick(inner("string")+" + "+inner("string"), "("+inner("string")+")[0:3]", "split("+inner("string")+`, ",")[1]`, g.growing(t, inner))
 	case "int":
 		return "(" + inner("int") + pick(" + ", " - ", " * ", " % ") + inner("int") + ")"
 	case "number":
@@ -159,6 +159,9 @@ func (g grammar) operator(t *rapid.T, kind string, inner func(string) string) st
 	case "bool":
 		return g.condition(t, inner)
 	case "list":
+		if rapid.IntRange(0, 4).Draw(t, "growing") == 0 {
+			return "split(" + g.growing(t, inner) + `, "")`
+		}
 		list := pick("messages", "agents", "pages")
 		field := "." + rapid.SampledFrom(g.items[list]).Draw(t, "field")
 		return pick("map("+list+", "+field+")", "filter("+list+", "+field+` != "x")`, "["+inner("any")+", "+inner("any")+"]", list+"[1:]")
@@ -169,6 +172,18 @@ func (g grammar) operator(t *rapid.T, kind string, inner func(string) string) st
 			"find(messages, .role == \"visitor\")", inner("string")+" ?? "+inner("number"))
 	}
 	return g.leaf(t, kind)
+}
+
+// growing draws a text that grows with the square of the conversation, or is doubled again and again.
+func (g grammar) growing(t *rapid.T, inner func(string) string) string {
+	text := rapid.SampledFrom([]string{"transcript.text", "string(conversation)", inner("string")}).Draw(t, "text")
+	switch rapid.IntRange(0, 2).Draw(t, "growth") {
+	case 0:
+		return "replace(" + text + `, "", ` + text + ")"
+	case 1:
+		return "replace(" + text + `, " ", ` + inner("string") + " + " + text + ")"
+	}
+	return "(let a = " + text + "; let b = a + a; let c = b + b; let d = c + c; let e = d + d; let f = e + e; f + f)"
 }
 
 func (g grammar) condition(t *rapid.T, inner func(string) string) string {
