@@ -10,6 +10,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -205,19 +206,10 @@ func (v *visit) facet(field, label string, values []string) page.Facet {
 	for _, value := range values {
 		out.Values = append(out.Values, page.FacetValue{Value: value, Count: -1, On: v.values.Get(field) == value})
 	}
-	if now := v.values.Get(field); now != "" && !contained(values, now) {
+	if now := v.values.Get(field); now != "" && !slices.Contains(values, now) {
 		out.Values = append(out.Values, page.FacetValue{Value: now, Count: -1, On: true})
 	}
 	return out
-}
-
-func contained(values []string, value string) bool {
-	for _, v := range values {
-		if v == value {
-			return true
-		}
-	}
-	return false
 }
 
 var stateNames = []string{"pending", "delivered", "dead", "skipped", "superseded"}

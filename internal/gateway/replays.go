@@ -121,8 +121,8 @@ func (g *Gateway) stepReplay(ctx context.Context, run *replayRun) (ended bool) {
 	return true
 }
 
-// seriesEvery is how often what has happened is added to the series.
-const seriesEvery = 10 * time.Second
+// seriesEvery is how often what has happened is added to the series: as often as the console asks for its pages.
+const seriesEvery = 3 * time.Second
 
 // recorder adds what the counters have grown by to the series of the ledger. It is used by one goroutine at a time.
 type recorder struct {
