@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
@@ -18,13 +19,21 @@ import (
 )
 
 type checkCommand struct {
-	Format string `enum:"text,json,github" default:"text" help:"Form of the findings: text, json or github (annotations)."`
-	Live   bool   `help:"Then ask every target whether it can be reached, lets us in and has what its settings name. Creates nothing."`
+	Format    string `enum:"text,json,github" default:"text" help:"Form of the findings: text, json or github (annotations)."`
+	Elsewhere bool   `help:"The configuration is for another machine: do not look whether the ledger's folder is there."`
+	Live      bool   `help:"Then ask every target whether it can be reached, lets us in and has what its settings name. Creates nothing."`
 }
 
 // Run reports every mistake and every warning at once.
 func (c checkCommand) Run(p *program) error {
-	cfg, err := config.Load(p.commands.Config, p.known, config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile})
+	env := config.Environment{LookupEnv: os.LookupEnv, ReadFile: os.ReadFile}
+	if !c.Elsewhere {
+		env.Folder = writable
+	}
+	cfg, err := config.Load(p.commands.Config, p.known, env)
+	if errors.Is(err, fs.ErrNotExist) {
+		return noFile(p.commands.Config)
+	}
 	problems, mistaken := errors.AsType[config.Problems](err)
 	if err != nil && !mistaken {
 		return err

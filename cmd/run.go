@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -119,6 +120,9 @@ func (p *program) load() (*config.Config, error) {
 
 func (p *program) loadFrom(path string, lookup func(string) (string, bool)) (*config.Config, error) {
 	cfg, err := config.Load(path, p.known, config.Environment{LookupEnv: lookup, ReadFile: os.ReadFile})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, noFile(path)
+	}
 	if problems, ok := errors.AsType[config.Problems](err); ok {
 		if err := problems.Write(p.stderr, "text"); err != nil {
 			return nil, err
@@ -126,6 +130,11 @@ func (p *program) loadFrom(path string, lookup func(string) (string, bool)) (*co
 		return nil, errFindings
 	}
 	return cfg, err
+}
+
+// noFile says what to do where there is no configuration.
+func noFile(path string) error {
+	return fmt.Errorf("there is no configuration file %s; write one with afterchat init, or say with -c where it is", path)
 }
 
 // logger writes in the configured form, in UTC with milliseconds.

@@ -183,6 +183,9 @@ type Environment struct {
 	LookupEnv func(name string) (string, bool)
 	ReadFile  func(path string) ([]byte, error)
 	Glob      func(pattern string) ([]string, error) // as filepath.Glob, for include
+	// Folder returns why the ledger's files cannot be kept in a folder; nil: that is not asked, for the configuration is
+	// for another place or time.
+	Folder func(path string) error
 }
 
 // Defaults returns a configuration without sources and targets.

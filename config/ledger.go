@@ -3,7 +3,10 @@
 package config
 
 import (
+	"errors"
+	"io/fs"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -43,6 +46,9 @@ func (u LedgerURL) Shared() bool {
 func (l *loader) ledger() {
 	n := l.root.value("ledger").valueOrNil("url")
 	if !l.readable(n) {
+		if n == nil {
+			l.ledgerFolder(span{l.root.at.from, l.root.at.from + 1})
+		}
 		return
 	}
 	at := l.config.Ledger.URL
@@ -58,6 +64,26 @@ func (l *loader) ledger() {
 		l.add(n.at, "write sqlite: and the path of a file, such as sqlite:afterchat.db, or postgres://user@host/database", "%q is no ledger", LedgerURL(n.shown()).String())
 	case rest == "" || strings.HasPrefix(rest, "//") || strings.ContainsAny(rest, "?#"):
 		l.add(n.at, "write sqlite:afterchat.db or sqlite:/var/lib/afterchat/afterchat.db, without //, ? and #", "%q names no file", n.shown())
+	default:
+		l.ledgerFolder(n.at)
+	}
+}
+
+// ledgerFolder asks whether there is a place for the ledger.
+func (l *loader) ledgerFolder(at span) {
+	if l.env.Folder == nil {
+		return
+	}
+	folder := filepath.Dir(l.config.LedgerFile())
+	err := l.env.Folder(folder)
+	switch {
+	case err == nil:
+	case errors.Is(err, fs.ErrNotExist):
+		l.add(at, "make it, as the user that runs afterchat serve, or write ledger: {url: sqlite:FILE} with a file in a folder that is there",
+			"the folder of the ledger, %s, does not exist", folder)
+	default:
+		l.add(at, "let the user that runs afterchat serve write there (and run check as that user), or write ledger: {url: sqlite:FILE} with a file elsewhere",
+			"nothing can be written in the folder of the ledger, %s: %v", folder, cause(err))
 	}
 }
 

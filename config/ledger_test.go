@@ -1,9 +1,11 @@
-// This file tests that the password of a ledger's URL is shown to nobody.
+// This file tests where a ledger may be, and that the password of its URL is shown to nobody.
 
 package config_test
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 
@@ -34,6 +36,39 @@ func TestLedgerURLIsMasked(t *testing.T) {
 		}
 		if u.Reveal() != url {
 			t.Errorf("%s is revealed as something else", want)
+		}
+	}
+}
+
+// TestFolderOfTheLedger: it is asked for only where somebody can tell, and the mistake stands at what names it.
+func TestFolderOfTheLedger(t *testing.T) {
+	t.Parallel()
+	const sources = "sources: {shop: {type: smartsupp, secret: 0123456789abcdef}}\ntargets: {log: {type: file, path: out.jsonl}}\n"
+	for text, want := range map[string]string{
+		"version: 1\n" + sources: "dir/a.yaml:1:1: nothing can be written in the folder of the ledger, dir: permission denied",
+		"version: 1\nledger: {url: 'sqlite:/var/lib/a.db'}\n" + sources:            "dir/a.yaml:2:15: the folder of the ledger, /var/lib, does not exist",
+		"version: 1\nledger: {url: 'sqlite:fine/a.db'}\n" + sources:                "",
+		"version: 1\nledger: {url: 'postgres://chat@db.example/chat'}\n" + sources: "",
+	} {
+		env := environment()
+		env.Folder = func(path string) error {
+			switch path {
+			case "dir":
+				return &fs.PathError{Op: "access", Path: path, Err: fs.ErrPermission}
+			case "/var/lib":
+				return fs.ErrNotExist
+			}
+			return nil
+		}
+		_, err := config.Parse("dir/a.yaml", []byte(text), known(), env)
+		got := ""
+		if problems, ok := errors.AsType[config.Problems](err); ok {
+			got = problems[0].Place() + ": " + problems[0].Text
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if got != want {
+			t.Errorf("%s\n%q, want %q", text, got, want)
 		}
 	}
 }

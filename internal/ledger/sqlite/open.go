@@ -14,6 +14,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net/url"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
@@ -97,7 +99,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	l.Keep(o.Retention)
 	var left mark
 	if l.lock, left, err = lock(path + ".lock"); err != nil {
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
+		return nil, homeless(path, err)
 	}
 	if l.codec, err = row.NewCodec(); err != nil {
 		return nil, errors.Join(err, l.lock.Close())
@@ -112,6 +114,18 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	go w.run()
 	l.indexer = startIndexer(l)
 	return l, nil
+}
+
+// homeless says what to do when there is no place for the ledger.
+func homeless(path string, err error) error {
+	folder := filepath.Dir(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the folder %s does not exist; make it, or write ledger.url with a file in a folder that is there (%w)", folder, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("nothing can be written in %s; let this user write there, or write ledger.url with a file elsewhere (%w)", folder, err)
+	}
+	return fmt.Errorf("ledger %s: %w", path, err)
 }
 
 // create makes an empty file that only its owner reads, for what visitors wrote is nobody else's. SQLite gives the same
