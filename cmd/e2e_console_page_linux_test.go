@@ -51,7 +51,7 @@ const contrasts = `(() => {
 		check(el, getComputedStyle(el), el.value ?? '');
 		if (el.placeholder) check(el, getComputedStyle(el, '::placeholder'), el.placeholder);
 	}
-	if (count < 10) bad.push('only ' + count + ' texts were looked at');
+	if (count < 5) bad.push('only ' + count + ' texts were looked at');
 	return [...new Set(bad)];
 })()`
 

@@ -5,6 +5,7 @@ package cmd_test
 import (
 	"fmt"
 	"net/http"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -256,4 +257,68 @@ func TestE2EConsoleHostileText(t *testing.T) {
 	p.inspect(t, "the playground")
 	p.open("/audit")
 	p.see("reveal")
+}
+
+// TestE2EConsolePlayground: whoever types sees what comes of it, without pressing a button.
+func TestE2EConsolePlayground(t *testing.T) {
+	binary(t)
+	b := newBrowser(t)
+	_, _, _, admin := consoleOf(t, nil)
+	p := b.tab(t, admin)
+	p.open("/playground")
+	typed := func(field, text string) {
+		t.Helper()
+		p.run(fmt.Sprintf(`const f = document.querySelector(%s); f.value = %s; f.dispatchEvent(new Event('input', {bubbles: true}))`, quote(field), quote(text)))
+	}
+	shows := func(text string) {
+		t.Helper()
+		p.until(`document.querySelector('#result').innerText.includes(` + quote(text) + `)`)
+	}
+	typed("#payload", string(plainHook(9, "Grace", "grace@example.com", "My invoice is wrong", 2)))
+	shows("My invoice is wrong")
+	shows(`"priority": "urgent"`)
+	typed("#routes", "- name: odd\n  when: visitor.emial == \"x\"\n  to: help\n")
+	shows(`unknown field "emial", did you mean "email"?`)
+	typed("#routes", "- name: one\n  when: rating <= 2\n  to:\n    help: {body: {subject: '${visitor.name} is unhappy'}}\n")
+	shows("Grace is unhappy")
+	typed("#payload", "{")
+	shows("the hook")
+	p.inspect(t, "the playground")
+}
+
+// TestE2EConsoleLogin: with a password nothing is shown without it.
+func TestE2EConsoleLogin(t *testing.T) {
+	hashed := exec.CommandContext(t.Context(), binary(t), "config", "password")
+	hashed.Stdin = strings.NewReader("correct horse battery staple\n")
+	hash, err := hashed.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBrowser(t)
+	_, desk := fussy(t)
+	path, hooks, admin := writeConfig(t, t.TempDir(), fmt.Sprintf(consoleTargets, desk))
+	replaceIn(t, path, fmt.Sprintf("admin: {listen: %q}", admin), fmt.Sprintf("admin: {listen: %q, password: %s}", admin, strings.TrimSpace(string(hash))))
+	start(t, path, hooks, admin, startOptions{})
+	p := b.tab(t, admin)
+	p.open("/conversations?state=dead")
+	p.until(`location.pathname === '/login'`)
+	p.inspect(t, "the log-in")
+	if id := ask[string](p, `document.activeElement.id`); id != "password" {
+		t.Errorf("the focus is on %q", id)
+	}
+	logIn := func(password string) {
+		t.Helper()
+		p.do(chromedp.SendKeys(chromedp.CSS("#password"), password))
+		p.click("form.login button")
+	}
+	logIn("wrong")
+	p.see("That is not the password.")
+	p.inspect(t, "the log-in after a wrong password")
+	logIn("correct horse battery staple")
+	p.until(`location.pathname + location.search === '/conversations?state=dead'`)
+	p.see("Conversations", "Log out")
+	p.inspect(t, "conversations after the log-in")
+	p.click(`form[action="/logout"] button`)
+	p.open("/")
+	p.until(`location.pathname === '/login'`)
 }
