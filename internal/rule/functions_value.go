@@ -346,6 +346,13 @@ func checkDate(c *checker, n *ast.CallNode, args []code) {
 	if len(args) > 1 && args[1].literal == "" {
 		c.fail(n.Arguments[1], "such as YYYY-MM-DD", "date needs a layout")
 	}
+	if len(args) > 1 {
+		if layout, ok := args[1].literal.(string); ok {
+			if text, hint := vetLayout(layout); text != "" {
+				c.fail(n.Arguments[1], hint, "%s", text)
+			}
+		}
+	}
 	if len(args) > 2 {
 		if name, ok := args[2].literal.(string); ok {
 			if _, err := loadZone(name); err != nil {
