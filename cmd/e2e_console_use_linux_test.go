@@ -147,7 +147,7 @@ func TestE2EConsoleLive(t *testing.T) {
 func TestE2EConsoleWithoutScripts(t *testing.T) {
 	binary(t)
 	b := newBrowser(t)
-	kept, path, _, admin := consoleOf(t, plainHooks(5))
+	kept, path, _, admin := consoleOf(t, append(plainHooks(5), []byte("{")))
 	p := b.tab(t, admin)
 	p.scripts(false)
 	eventually(t, 20*time.Second, func() error {
@@ -161,6 +161,12 @@ func TestE2EConsoleWithoutScripts(t *testing.T) {
 		t.Fatal("scripts run")
 	}
 	p.inspect(t, "failures without scripts")
+
+	p.open("/quarantine")
+	p.click(".facets button")
+	if n := ask[int](p, `document.querySelectorAll('[data-row]').length`); n != 1 {
+		t.Errorf("%d lines without a filter", n)
+	}
 
 	p.open("/deliveries")
 	p.do(chromedp.Focus(chromedp.CSS(`select[name=state]`)), chromedp.KeyEvent("dead"))

@@ -297,6 +297,7 @@ func failuresPage(v *visit) (page.View, error) {
 func quarantinePage(v *visit) (page.View, error) {
 	l, _, p := v.list("Quarantine", "quarantine")
 	out := page.Quarantine{List: l}
+	out.Timeless = true
 	ctx := v.Request().Context()
 	stats, err := v.console.Ledger.Stats(ctx)
 	if err != nil {
@@ -304,7 +305,7 @@ func quarantinePage(v *visit) (page.View, error) {
 	}
 	_, sources := v.names(stats)
 	out.Facets = []page.Facet{v.facet("from", "Source", sources)}
-	rows, err := v.console.Ledger.Quarantined(ctx, v.values["from"], p)
+	rows, err := v.console.Ledger.Quarantined(ctx, l.Filter["from"], p) // without scripts an empty field is in the address, too
 	if err != nil {
 		return nil, err
 	}

@@ -111,6 +111,8 @@ type List struct {
 	First  bool       // this is the first page
 	Facets []Facet
 	Masked bool // what identifies visitors is hidden
+	// Timeless lists are not filtered by time.
+	Timeless bool
 }
 
 // Facet is one field to filter by, with its values.
