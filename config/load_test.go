@@ -233,9 +233,15 @@ routes: [{to: log}]
 	}
 	seen := map[string]string{base: "the configuration"}
 	for _, c := range [][2]string{
-		{"out.jsonl", "other.jsonl"}, {"secret: 0123", "secret: 1123"}, {"token: 0123", "token: 1123"}, {"canary-one", "canary-two"},
-		{"admin:", "server: {max_body: 1MiB}\nadmin:"}, {"log: {", "log: {workers: 9, "}, {"log: {", "log: {was: old, "},
-		{"[{to: log}]", "[{to: log, final: true}]"}, {"role: admin", "role: viewer"},
+		{"out.jsonl", "other.jsonl"},
+		{"secret: 0123", "secret: 1123"},
+		{"token: 0123", "token: 1123"},
+		{"canary-one", "canary-two"},
+		{"admin:", "server: {max_body: 1MiB}\nadmin:"},
+		{"log: {", "log: {workers: 9, "},
+		{"log: {", "log: {was: old, "},
+		{"[{to: log}]", "[{to: log, final: true}]"},
+		{"role: admin", "role: viewer"},
 	} {
 		hash := load(t, strings.Replace(text, c[0], c[1], 1)).Hash()
 		if before, found := seen[hash]; found {
