@@ -149,6 +149,17 @@ func joins(sep, separators string) bool {
 	return len(sep) <= 9 && utf8.RuneCountInString(sep) <= 3 && strings.Trim(sep, separators) == ""
 }
 
+// joinsCard tells whether sep joins two groups of a card, which have so many digits. A point or a line break does it
+// between groups as they stand on cards (4 to 6 digits, fewer at the end), so that dates, IP addresses and lists of
+// longer numbers are none.
+func joinsCard(sep string, before, after int) bool {
+	if joins(sep, cardSeparators) {
+		return true
+	}
+	printed := 4 <= before && before <= 6 && 3 <= after && after <= 6
+	return printed && joins(sep, cardSeparators+".\r\n")
+}
+
 // findCards finds payment card numbers: 13 to 19 digits whose check digit is right (ISO/IEC 7812-1, the Luhn
 // algorithm), in groups or not, never a part of a longer run of digits. No card begins with 0, one that begins with 1
 // has 15 digits (UATP), and up to 15 digits after a + are a telephone number; this keeps times in milliseconds and
@@ -163,7 +174,7 @@ func findLongCards(s string, least int) []span {
 		var digits []byte
 		best := -1
 		for j := i; j < len(all); j++ {
-			if j > i && !joins(s[all[j-1].to:all[j].from], cardSeparators) {
+			if j > i && !joinsCard(s[all[j-1].to:all[j].from], len(all[j-1].digits), len(all[j].digits)) {
 				break
 			}
 			if len(digits)+len(all[j].digits) > 19 {

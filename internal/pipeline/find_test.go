@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 )
@@ -41,7 +42,9 @@ func TestFind(t *testing.T) {
 			"41111111111111111111111 is a longer run",
 			"1427470439703 is a time in milliseconds",
 			"+491511234567 8901 is called",
-			"4111\n1111 1111 1111 is not on one line",
+			"«4111\n1111 1111 1111» is on two lines", "«4111-1111\n1111-1111»", "«4111 1111\r\n1111 1111»", "«3782\n822463\n10005»",
+			"«4111.1111.1111.1111»", "«4111. 1111. 1111. 1111».",
+			"41111111\n11111111 are two numbers", "411111111111\n1111", "4111.11.11.11.11.11.11", "255.255.255.255 on 4111.11.11",
 		},
 		"iban": {
 			"pay to «DE89 3704 0044 0532 0130 00» please",
@@ -116,17 +119,30 @@ func holdsCard(s string) string {
 			if isDigit(j) {
 				d, _ := decimal(runes[j])
 				digits, gap = append(digits, d), 0
-				if !isDigit(j+1) && isCard(digits) {
+				if !isDigit(j+1) && isCard(digits) && printed(string(runes[i:j+1])) {
 					return string(runes[i : j+1])
 				}
 				continue
 			}
-			if gap++; !strings.ContainsRune(" -", runes[j]) {
+			if gap++; !strings.ContainsRune(" -.\n", runes[j]) {
 				break
 			}
 		}
 	}
 	return ""
+}
+
+// printed tells whether a number with points or line breaks is in groups of four, as on a card.
+func printed(number string) bool {
+	if !strings.ContainsAny(number, ".\n") {
+		return true
+	}
+	for _, group := range strings.FieldsFunc(number, func(r rune) bool { return strings.ContainsRune(" -.\n", r) }) {
+		if utf8.RuneCountInString(group) != 4 {
+			return false
+		}
+	}
+	return true
 }
 
 func luhn(digits string) string {
@@ -142,6 +158,9 @@ func luhn(digits string) string {
 func numbers() *rapid.Generator[string] {
 	card := rapid.Custom(func(t *rapid.T) string {
 		digits := luhn("4" + rapid.StringMatching(`[0-9]{11,17}`).Draw(t, "digits"))
+		if sep := rapid.SampledFrom([]string{"", ".", "\n", ". "}).Draw(t, "points"); sep != "" && len(digits) == 16 {
+			return strings.Join([]string{digits[:4], digits[4:8], digits[8:12], digits[12:]}, sep)
+		}
 		at := rapid.IntRange(1, len(digits)-1).Draw(t, "at")
 		sep := rapid.SampledFrom([]string{"", " ", "-", " - ", "%20", "+"}).Draw(t, "sep")
 		return digits[:at] + sep + digits[at:]

@@ -282,14 +282,19 @@ func eachText(c *chat.Conversation, f func(textKind, string) string) {
 	}
 	for i := range c.Messages {
 		m := &c.Messages[i]
+		m.Author, m.Trigger = oneLine(m.Author), oneLine(m.Trigger)
 		edit(freeText, &m.Author, &m.Text, &m.Trigger)
 		m.Extra = tree(m.Extra)
 		for j := range m.Files {
+			m.Files[j].Name = oneLine(m.Files[j].Name)
 			edit(freeText, &m.Files[j].Name, &m.Files[j].URL)
 		}
 	}
 	c.Extra = tree(c.Extra)
 }
+
+// oneLine returns a name as the transcript shows it, in which groups of a number can come to stand side by side.
+func oneLine(s string) string { return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(s) }
 
 // textTree returns a copy of JSON with every text and key replaced. A number is text here: a card number may have come
 // as one, and becomes a text then.
