@@ -10,6 +10,8 @@ import (
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
+
+	"github.com/afterchat/afterchat/internal/chat"
 )
 
 func finderNamed(t testing.TB, name string) finder {
@@ -212,6 +214,10 @@ func FuzzRedact(f *testing.F) {
 		if card := holdsCard(clean); card != "" {
 			t.Errorf("%q became %q, which holds %q", text, clean, card)
 		}
+		links := stripLinks(text)
+		if again := stripLinks(links); again != links {
+			t.Errorf("%q became %q, and again %q", text, links, again)
+		}
 		url := stripSecrets(text)
 		if again := stripSecrets(url); again != url {
 			t.Errorf("%q became %q, and again %q", text, url, again)
@@ -254,5 +260,46 @@ func TestStripSecrets(t *testing.T) {
 		if got := stripSecrets(in); got != want {
 			t.Errorf("%q became %q, want %q", in, got, want)
 		}
+	}
+}
+
+func TestStripLinks(t *testing.T) {
+	t.Parallel()
+	cases := map[string]string{
+		"I am on https://shop.example/reset?token=abc123&lang=en, and it fails":  "I am on https://shop.example/reset?lang=en, and it fails",
+		"see HTTPS://u:pw@shop.example/x.":                                       "see HTTPS://shop.example/x.",
+		"[here](https://shop.example/?password=x) and (http://a.example/?sid=1)": "[here](https://shop.example/) and (http://a.example/)",
+		"two: https://a.example/?key=1 https://b.example/?q=2&sig=3":             "two: https://a.example/ https://b.example/?q=2",
+		"https://a.example/#access_token=1":                                      "https://a.example/",
+		`{"url":"https://a.example/?jwt=1"}`:                                     `{"url":"https://a.example/"}`,
+		"https://a.example/?user[password]=x!":                                   "https://a.example/!",
+		"my password=x, a@b.example and ftp://u:p@c.example":                     "my password=x, a@b.example and ftp://u:p@c.example",
+	}
+	for in, want := range cases {
+		if got := stripLinks(in); got != want {
+			t.Errorf("%q became %q, want %q", in, got, want)
+		}
+	}
+}
+
+// Every text that somebody wrote loses the secrets of its links; the address of an attachment is of no use without its
+// signature.
+func TestLinksEverywhere(t *testing.T) {
+	t.Parallel()
+	const secret = "https://a.example/?token=hunter2"
+	c := &chat.Conversation{ID: "c1", Source: "shop", Question: secret, RatingComment: secret, Extra: map[string]any{"x": []any{secret}}}
+	c.Person.Vars, c.Person.Note = map[string]any{"link": secret}, secret
+	c.Messages = []chat.Message{{Role: chat.Visitor, Text: "open " + secret, Extra: map[string]any{"y": secret}}}
+	r, problems := newRedaction(Redaction{Find: []Find{{Name: "card"}}})
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	clean := redact(c, []*redaction{r})
+	if text := encoded(t, clean) + clean.Render(chat.Style{}).Text; strings.Contains(text, "hunter2") {
+		t.Error(text)
+	}
+	c.Messages[0].Files = []chat.File{{Name: "a", URL: secret}}
+	if got := redact(c, []*redaction{r}).Messages[0].Files[0].URL; got != secret {
+		t.Errorf("the attachment is at %s", got)
 	}
 }

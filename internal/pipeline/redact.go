@@ -28,10 +28,11 @@ const removed = "[removed]"
 type textKind int
 
 const (
-	freeText textKind = iota // what somebody wrote
-	identity                 // names the visitor: cards and IBANs only
-	phone                    // like identity, but only numbers that are too long for a telephone number are cards
-	address                  // a URL: its secrets go, whatever is to be found
+	freeText   textKind = iota // what somebody wrote
+	identity                   // names the visitor: cards and IBANs only
+	phone                      // like identity, but only numbers that are too long for a telephone number are cards
+	address                    // a URL: its secrets go, whatever is to be found
+	attachment                 // a URL that is of no use without its signature
 )
 
 // redaction is a compiled Redaction.
@@ -55,8 +56,12 @@ func redact(c *chat.Conversation, redactions []*redaction) *chat.Conversation {
 		if text == "" {
 			return ""
 		}
-		if kind == address {
+		switch kind {
+		case address:
 			text = stripSecrets(text)
+		case freeText:
+			text = stripLinks(text)
+		case identity, phone, attachment:
 		}
 		return redactText(redactions, kind, text)
 	})
@@ -120,7 +125,7 @@ func (r *redaction) finders(kind textKind) []finder {
 		return r.identity
 	case phone:
 		return r.phone
-	case freeText, address:
+	case freeText, address, attachment:
 	}
 	return r.free
 }
@@ -287,14 +292,17 @@ func eachText(c *chat.Conversation, f func(textKind, string) string) {
 		m.Extra = tree(m.Extra)
 		for j := range m.Files {
 			m.Files[j].Name = oneLine(m.Files[j].Name)
-			edit(freeText, &m.Files[j].Name, &m.Files[j].URL)
+			edit(freeText, &m.Files[j].Name)
+			edit(attachment, &m.Files[j].URL)
 		}
 	}
 	c.Extra = tree(c.Extra)
 }
 
 // oneLine returns a name as the transcript shows it, in which groups of a number can come to stand side by side.
-func oneLine(s string) string { return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(s) }
+func oneLine(s string) string {
+	return strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(s)
+}
 
 // textTree returns a copy of JSON with every text and key replaced. A number is text here: a card number may have come
 // as one, and becomes a text then.

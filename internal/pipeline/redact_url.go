@@ -1,10 +1,11 @@
-// This file takes the secrets out of the addresses of pages: user and password, and query parameters that are called
-// like one.
+// This file takes the secrets out of addresses, those of pages and those within a text: user and password, and query
+// parameters that are called like one.
 
 package pipeline
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -26,6 +27,20 @@ func stripSecrets(address string) string {
 		}
 	}
 	return out
+}
+
+// link is an address in a text, with what stands right behind it.
+var link = regexp.MustCompile(`(?i)https?://[^\s<>"'\x60]+`)
+
+// stripLinks is stripSecrets for each address of the web in a text.
+func stripLinks(text string) string {
+	if !strings.Contains(text, "://") {
+		return text
+	}
+	return link.ReplaceAllStringFunc(text, func(found string) string {
+		url := strings.TrimRight(found, ".,;:!?)]}*_")
+		return stripSecrets(url) + found[len(url):]
+	})
 }
 
 // stripUser removes what stands before the last @ of the host part.
