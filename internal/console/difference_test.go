@@ -29,7 +29,8 @@ func TestDifference(t *testing.T) {
 			},
 		},
 		"it failed": {
-			Rendered{Error: "field subject is missing"}, Rendered{Fields: map[string]any{"subject": "<b>"}},
+			Rendered{Error: "field subject is missing"},
+			Rendered{Fields: map[string]any{"subject": "<b>"}},
 			[]string{"-error: field subject is missing", "+{", `+  "subject": "<b>"`, "+}"},
 		},
 		"no JSON": {request("a\nb"), request("a\nc"), []string{" POST https://desk.example/tickets", " a", "-b", "+c"}},
