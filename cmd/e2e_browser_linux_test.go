@@ -54,12 +54,13 @@ type browser struct{ ctx context.Context }
 // newBrowser starts a browser with an empty profile. It ends with the test.
 func newBrowser(t testing.TB) *browser {
 	t.Helper()
+	program := chromium(t)
 	profile, err := os.MkdirTemp("", "afterchat-browser-") //nolint:usetesting // it is removed when the browser is gone, which may take some tries
 	if err != nil {
 		t.Fatal(err)
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium(t)), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute),
+		chromedp.ExecPath(program), chromedp.UserDataDir(profile), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(time.Minute),
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1440, 900),
 	)
 	allocated, stop := chromedp.NewExecAllocator(context.Background(), options...)
