@@ -40,6 +40,21 @@ func (l *loader) targetNames() []string {
 	return names
 }
 
+// brands returns the brands of all sources, "" among them for comparisons with that; nil if one of them has none, or none
+// that can be read.
+func (l *loader) brands() []string {
+	brands := []string{""}
+	for _, s := range l.config.Sources {
+		if s.Brand == "" {
+			return nil
+		}
+		if !slices.Contains(brands, s.Brand) {
+			brands = append(brands, s.Brand)
+		}
+	}
+	return brands
+}
+
 // compile checks routes, expressions and mappings.
 func (l *loader) compile() {
 	d := &l.config.Definition
@@ -69,7 +84,9 @@ func (l *loader) compile() {
 	if len(d.Routes)+len(targets) == 0 {
 		return // it was reported that there are no targets
 	}
-	compiled, problems := pipeline.Compile(*d, targets, l.sourceNames())
+	known := *d
+	known.Brands = l.brands()
+	compiled, problems := pipeline.Compile(known, targets, l.sourceNames())
 	for _, p := range problems {
 		at, broken := l.locate(p)
 		if !broken && !l.follows(p.Path) {

@@ -65,7 +65,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	if len(problems) > 0 {
 		return nil, problems // the snapshot could not hold it
 	}
-	implicit := len(d.Routes) == 0
+	implicit, brands := len(d.Routes) == 0, d.Brands
 	snapshot, err := json.Marshal(d.normal(targets))
 	if err != nil {
 		return nil, []Problem{{Offset: -1, Text: err.Error()}}
@@ -75,6 +75,7 @@ func Compile(d Definition, targets []Target, sources []string) (*Pipeline, []Pro
 	if err != nil {
 		return nil, []Problem{{Offset: -1, Text: err.Error()}}
 	}
+	d.Brands = brands
 	p, problems := build(d, targets, sources, implicit)
 	problems = append(problems, checkRoutes(d, targets, sources)...)
 	for _, t := range targets {
@@ -132,7 +133,7 @@ func build(d Definition, targets []Target, sources []string, implicit bool) (*Pi
 		}
 		problems = append(problems, r.problems...)
 	}
-	c := compiler{scope: rule.Scope{Lookups: d.Lookups, Sources: sources}}
+	c := compiler{scope: rule.Scope{Lookups: d.Lookups, Sources: sources, Brands: d.Brands}}
 	for _, t := range targets {
 		compiled := &target{Target: t}
 		compiled.defaults = c.defaults(t, d.Defaults[t.Name])

@@ -20,6 +20,7 @@ type Definition struct {
 	TimeZone string                    `json:"time_zone,omitempty"` // of transcripts; "": UTC
 	Language string                    `json:"language,omitempty"`  // of transcripts; "": en
 	Defaults map[string]Tree           `json:"defaults"`            // default mapping by target
+	Brands   []string                  `json:"-"`                   // that brand may have, for Compile; nil: any
 }
 
 // Tree is a mapping as written: nil, bool, int64, float64, json.Number, string (with ${ }), []any, and Mapping nested.

@@ -136,8 +136,11 @@ func (c *checker) identifier(n *ast.IdentifierNode) code {
 	if f, ok := root.fields[n.Value]; ok {
 		whole := code{do: func(r *run) any { return r.chat }}
 		read := readField(whole, root, f)
-		if n.Value == "source" {
+		switch n.Value {
+		case "source":
 			read.shape.enum = c.scope.Sources
+		case "brand":
+			read.shape.enum = c.scope.Brands
 		}
 		return read
 	}

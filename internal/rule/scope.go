@@ -20,6 +20,8 @@ type Scope struct {
 	Lookups map[string]map[string]any
 	// Sources are the names that source may have; empty: any.
 	Sources []string
+	// Brands are the values that brand may have; empty: any.
+	Brands []string
 }
 
 // Name is one name that routes can use.
