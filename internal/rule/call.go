@@ -175,7 +175,12 @@ func (c *checker) method(n *ast.CallNode) code {
 		base = "…"
 	}
 	hint := ""
-	if functionNamed(name) != nil {
+	switch {
+	case slices.Contains(countWords(), name):
+		hint = fmt.Sprintf("write len(%s)", base)
+	case slices.Contains(textOperators(), name):
+		hint = fmt.Sprintf("write %s %s …", base, name)
+	case functionNamed(name) != nil:
 		hint = fmt.Sprintf("write %s(%s)", name, base)
 	}
 	c.at(m.Property.Location(), hint, "values have no methods")

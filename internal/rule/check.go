@@ -212,7 +212,11 @@ func (c *checker) member(n *ast.MemberNode) code {
 		return c.index(n, from)
 	}
 	if named {
-		c.at(key.Location(), fmt.Sprintf("leave out .%s", key.Value), "a %s has no field %q", from.shape, key.Value)
+		hint := fmt.Sprintf("leave out .%s", key.Value)
+		if base, ok := pathOf(n.Node); ok && from.shape.isText() && slices.Contains(countWords(), key.Value) {
+			hint = fmt.Sprintf("write len(%s)", base)
+		}
+		c.at(key.Location(), hint, "a %s has no field %q", from.shape, key.Value)
 		return wrong()
 	}
 	return c.fail(n.Property, "text is cut with [from:to]", "cannot take an item of a %s", from.shape)
@@ -226,6 +230,9 @@ func (c *checker) listMember(n *ast.MemberNode, s shape, key *ast.StringNode) co
 	hint := fmt.Sprintf("write %s[0].%s, or map(%s, .%s) for all of them", name, key.Value, name, key.Value)
 	if rec := s.items().record; rec != nil && rec.fields[key.Value] == nil {
 		hint = ""
+	}
+	if slices.Contains(countWords(), key.Value) {
+		hint = fmt.Sprintf("write len(%s)", name)
 	}
 	c.at(key.Location(), hint, "a list has no field %q", key.Value)
 	return wrong()

@@ -49,6 +49,11 @@ func (c *checker) binary(n *ast.BinaryNode) code {
 		c.at(n.Location(), "write the numbers in a list: [1, 2, 3]", ".. is not available")
 		return wrong()
 	}
+	if n.Operator == "==" || n.Operator == "!=" || n.Operator == "in" {
+		if c.unquoted(n.Right, n.Left) || c.unquoted(n.Left, n.Right) {
+			return wrong()
+		}
+	}
 	a, b := c.visit(n.Left), c.visit(n.Right)
 	switch n.Operator {
 	case "and", "&&", "or", "||":

@@ -96,6 +96,9 @@ func reportSyntax(r *report, err error) {
 		r.span(0, len(r.src), syntaxHint, strings.ToLower(err.Error()))
 		return
 	}
+	if reportForeign(r) {
+		return
+	}
 	text, hint := at.Message, ""
 	if m := token.FindStringSubmatch(text); m != nil {
 		text, hint = unexpected(r.src, m[1], m[2], m[3])
