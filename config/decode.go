@@ -295,7 +295,9 @@ var foreignVariable = regexp.MustCompile(`^(?:\$[A-Z][A-Z0-9_]*|\$\([A-Z][A-Z0-9
 // secret fills a secret. Its text goes into no message.
 func (d *decoder) secret(n *node, f field, v reflect.Value) {
 	d.masks.hideAll(d.file, n)
+	d.settings.Secret, d.settings.Chosen = true, f.key == "secret"
 	text, ok := d.text(n, f.key)
+	d.settings.Secret, d.settings.Chosen = false, false
 	if !ok {
 		return
 	}

@@ -18,6 +18,8 @@ var variableName = regexp.MustCompile(`^[A-Z][A-Z0-9_]*$`)
 type Settings struct {
 	Env  func(name string) (string, bool)  // the environment; false: not set
 	File func(path string) (string, error) // reads a file
+	// Secret says that the value is one, so that no hint teaches a default in the file; Chosen, that it may be any text.
+	Secret, Chosen bool
 }
 
 // ExpandSetting replaces each ${ } in src by its value: env.NAME, file("path"), text in quotes, and a ?? b for a
@@ -102,7 +104,14 @@ func (e *expander) variable(n *ast.MemberNode, name string) (string, *Problem) {
 	if text, ok := e.settings.Env(name); ok {
 		return text, nil
 	}
-	return "", e.missing(n, "set it, or write ${env."+name+` ?? "default"}`, fmt.Sprintf("environment variable %s is not set", name))
+	hint := "set it, or write ${env." + name + ` ?? "default"}`
+	switch {
+	case e.settings.Chosen:
+		hint = "set it, for example: export " + name + "=$(openssl rand -hex 24)"
+	case e.settings.Secret:
+		hint = "set it: export " + name + "=…"
+	}
+	return "", e.missing(n, hint, fmt.Sprintf("environment variable %s is not set", name))
 }
 
 func (e *expander) file(n *ast.CallNode) (string, *Problem) {
@@ -116,7 +125,11 @@ func (e *expander) file(n *ast.CallNode) (string, *Problem) {
 	}
 	text, err := e.settings.File(path)
 	if err != nil {
-		return "", e.missing(n, `check the path, which starts in the folder of this file, and the permissions; or write ?? "default" behind it`, unreadable(n.Arguments[0], path, err))
+		hint := "check the path, which starts in the folder of this file, and the permissions"
+		if !e.settings.Secret {
+			hint += `; or write ?? "default" behind it`
+		}
+		return "", e.missing(n, hint, unreadable(n.Arguments[0], path, err))
 	}
 	if trimmed, ok := strings.CutSuffix(text, "\n"); ok {
 		text = strings.TrimSuffix(trimmed, "\r")
