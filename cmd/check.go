@@ -140,7 +140,7 @@ func liveText(results []gateway.Live) string {
 		mark, text := "✓", fmt.Sprintf("ok (%d ms)", l.Milliseconds)
 		switch {
 		case l.State == gateway.LiveUnchecked:
-			mark, text = "-", "cannot be checked: "+uncheckable
+			mark, text = "-", unchecked(l)
 		case l.Fine() && l.State == gateway.LiveFailed:
 			mark, text = "✓", l.Kind+": "+l.Error
 		case l.State == gateway.LiveFailed:
@@ -154,6 +154,14 @@ func liveText(results []gateway.Live) string {
 	return out.String()
 }
 
+// unchecked is what is known of a target that was not asked.
+func unchecked(l gateway.Live) string {
+	if l.Reached {
+		return "somebody listens there; more cannot be checked: " + uncheckable
+	}
+	return "cannot be checked: " + uncheckable
+}
+
 // uncheckable says why a target was not asked.
 const uncheckable = "with its settings there is no harmless request to make; afterchat send --target NAME sends a marked test record"
 
@@ -163,7 +171,7 @@ func liveGitHub(path string, results []gateway.Live) string {
 	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	var out strings.Builder
 	for _, l := range results {
-		level, text := "notice", "cannot be checked: "+uncheckable
+		level, text := "notice", unchecked(l)
 		switch l.State {
 		case gateway.LiveOK:
 			continue

@@ -30,6 +30,15 @@ type Checker interface {
 	Check(ctx context.Context) error
 }
 
+// Reacher is a Connector that can at least tell whether anybody is there, where a Checker would need a request that is
+// not known to be harmless. That says nothing of whether records would be taken, so deliveries do not go by it: it is for
+// people who ask.
+type Reacher interface {
+	// Reach connects to the target and sends it nothing. remedy says which settings would let it be checked. Errors are as
+	// of Check.
+	Reach(ctx context.Context) (remedy string, err error)
+}
+
 // FieldChecker is a Checker that can also tell whether what a mapping names is there: brands, forms, users, custom
 // fields. It is asked with the fields of a test record, and sends nothing.
 type FieldChecker interface {

@@ -107,6 +107,7 @@ type target struct {
 	authorize func(*http.Request, []byte) error // nil: nothing to add
 	rest      *rest.Client
 	log       *slog.Logger
+	fake      bool // the transport is a test's, so there is nobody to connect to
 }
 
 // checkedTarget is a target with a check of its own. A plain target has none: no request to an unknown address is
@@ -123,7 +124,7 @@ func open(s Settings, env connectors.Env) (connectors.Connector, error) {
 		return nil, err
 	}
 	t := &target{
-		settings: s, base: base, authorize: authorize, log: env.Logger,
+		settings: s, base: base, authorize: authorize, log: env.Logger, fake: env.Transport != nil,
 		rest: rest.New(env, rest.Options{Authorize: authorize, Secrets: s.secrets(base)}),
 	}
 	if s.Check != nil {

@@ -31,7 +31,7 @@ type Settings struct {
 	KeyHeader string                   `yaml:"key_header" doc:"header that carries the idempotency key when once is key"`
 	Receipt   Pointers                 `yaml:"receipt" doc:"where the answer tells what was created"`
 	Lookup    Lookup                   `yaml:"lookup" doc:"how the answer to a lookup is read"`
-	Check     *Check                   `yaml:"check" doc:"a harmless request that tells whether the target works; without it nothing is checked"`
+	Check     *Check                   `yaml:"check" doc:"a harmless request that tells whether the target works; without it check --live only connects"`
 }
 
 // Auth is one way to be let in.

@@ -23,7 +23,7 @@ import (
 const (
 	LiveOK        = "ok"        // reached, let in, and what the settings name is there
 	LiveFailed    = "failed"    // Kind, Error and Hint say why
-	LiveUnchecked = "unchecked" // its connector cannot check with these settings
+	LiveUnchecked = "unchecked" // its connector cannot check with these settings; Reached says whether anybody is there
 )
 
 // Live is what came of asking one target whether it works.
@@ -34,6 +34,7 @@ type Live struct {
 	Kind         string `json:"kind,omitempty"` // of a failure, as in connectors.Kind
 	Error        string `json:"error,omitempty"`
 	Hint         string `json:"hint,omitempty"`
+	Reached      bool   `json:"reached,omitempty"` // of an unchecked one: somebody listens there, and Hint says how it could be checked
 	Milliseconds int64  `json:"ms"`
 }
 
@@ -65,6 +66,11 @@ func checkTarget(ctx context.Context, cfg *config.Config, t config.Target, o Opt
 		if fields, ok := connector.(connectors.FieldChecker); ok && err == nil {
 			err = checkFields(ctx, cfg, t.Name, fields)
 		}
+	} else if reacher, ok := connector.(connectors.Reacher); err == nil && ok {
+		ctx, cancel := context.WithTimeout(ctx, t.Timeout)
+		defer cancel()
+		live.Hint, err = reacher.Reach(ctx)
+		live.Reached = err == nil
 	}
 	if err != nil {
 		e := connectors.Classify(err)
