@@ -28,7 +28,7 @@ func TestReach(t *testing.T) {
 		}
 		return c.(connectors.Reacher).Reach(t.Context())
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
