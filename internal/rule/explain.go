@@ -4,7 +4,9 @@
 package rule
 
 import (
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/expr-lang/expr/ast"
@@ -33,8 +35,10 @@ const (
 
 // Input is a value that a term reads or computes.
 type Input struct {
-	Name  string // as written: visitor.email, len(messages)
-	Value string // as JSON, cut after 80 characters, of lists of lists and maps the number of items; or absent
+	Name string // as written: visitor.email, len(messages)
+	// Value is as JSON, cut after 80 characters, of lists of lists and maps the number of items; or absent. Behind a text
+	// that would have to be a number stands what to write.
+	Value string
 }
 
 // branch is a condition taken apart: a group, or a leaf.
@@ -44,6 +48,7 @@ type branch struct {
 	source string
 	code   *program
 	inputs []input
+	scope  Scope // of code
 }
 
 // Explain evaluates each term for itself and marks those that decide.
@@ -130,7 +135,32 @@ func (b *branch) term(conversation *chat.Conversation) (Term, any) {
 	for _, in := range b.inputs {
 		t.Inputs = in.show(conversation, t.Inputs)
 	}
+	if v == nil && !r.over {
+		for i := range t.Inputs {
+			if remedy := b.asNumber(conversation, t.Inputs[i]); remedy != "" {
+				t.Inputs[i].Value += fmt.Sprintf(" (a text: write %s)", remedy)
+			}
+		}
+	}
 	return t, v
+}
+
+// asNumber returns what to write for an input that is the digits of a number as text, if the term has a value then.
+func (b *branch) asNumber(conversation *chat.Conversation, in Input) string {
+	text, err := strconv.Unquote(in.Value)
+	n, ok := parseNumber(strings.TrimSpace(text))
+	if err != nil || !ok || !strings.Contains(b.source, in.Name) {
+		return ""
+	}
+	remedy := "float(" + in.Name + ")"
+	if n.whole {
+		remedy = "int(" + in.Name + ")"
+	}
+	p, _, problems := compile(strings.Replace(b.source, in.Name, remedy, 1), b.scope)
+	if problems != nil || newRun(conversation).exec(p) == nil {
+		return ""
+	}
+	return remedy
 }
 
 // branches takes a checked condition apart.
@@ -138,7 +168,7 @@ func branches(src string, root ast.Node, p *program, s Scope) *branch {
 	if b, ok := splitTerms(src, 0, len(src), root, s); ok {
 		return b
 	}
-	return &branch{source: strings.TrimSpace(src), code: p}
+	return &branch{source: strings.TrimSpace(src), code: p, scope: s}
 }
 
 // splitTerms makes the branch of n, whose text lies between two byte offsets of src.
@@ -191,7 +221,7 @@ func leaf(text string, n ast.Node, s Scope) (*branch, bool) {
 	if problems != nil {
 		return nil, false
 	}
-	b := &branch{source: text, code: p}
+	b := &branch{source: text, code: p, scope: s}
 	for _, part := range compared(text, n) {
 		in, ok := newInput(part, s)
 		if ok && !slices.ContainsFunc(b.inputs, func(known input) bool { return known.name == in.name }) {
