@@ -22,7 +22,9 @@ var mapping string
 
 // alert is what incoming webhooks of chat tools take: Slack, Mattermost, Rocket.Chat and Teams show text.
 // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
-const alert = `body: {text: '${question}${len(messages) > 0 ? "\n" : ""}${join(map(messages, "• " + .text), "\n")}'}`
+// Reasons of targets stand in it, and Slack reads <!channel> as a call of everybody, so its marks are escaped.
+const alert = `body: {text: '${let t = question + (len(messages) > 0 ? "\n" : "") + join(map(messages, "• " + .text), "\n"); ` +
+	`replace(replace(replace(t, "&", "&amp;"), "<", "&lt;"), ">", "&gt;")}'}`
 
 // Type declares the connector.
 func Type() connectors.Type {

@@ -60,12 +60,12 @@ func TestAlertWithoutTheLedger(t *testing.T) {
 	if err := r.stop(); err != nil { // closes the ledger
 		t.Fatal(err)
 	}
-	m := alert.Message{Headline: "afterchat: hooks cannot be stored: the disk is full, and 1 more", Lines: []string{"one", "two"}}
+	m := alert.Message{Headline: "afterchat: hooks cannot be stored: the disk is full, and 1 more", Lines: []string{"one", "<!channel> & two"}}
 	if err := r.tell(t.Context(), cfg, m, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	got := transport.bodies("hooks.example")
-	if len(got) != 1 || got[0] != `{"text":"afterchat: hooks cannot be stored: the disk is full, and 1 more\n• one\n• two"}` {
+	if len(got) != 1 || got[0] != `{"text":"afterchat: hooks cannot be stored: the disk is full, and 1 more\n• one\n• &lt;!channel&gt; &amp; two"}` {
 		t.Errorf("%q", got)
 	}
 }
