@@ -30,6 +30,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterchat/afterchat/cmd"
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/config/password"
 	"github.com/afterchat/afterchat/config/secret"
@@ -395,6 +396,8 @@ func TestNoCommandShowsASecret(t *testing.T) {
 			c.run("send", "--target", target)
 		}
 	}
+	c.operate()
+	c.covered()
 	junit, err := os.ReadFile(filepath.Join(c.folder, "junit.xml"))
 	if err != nil {
 		t.Fatal(err)
@@ -404,6 +407,60 @@ func TestNoCommandShowsASecret(t *testing.T) {
 		t.Errorf("the configuration has mistakes:\n%s", c.said["check -c afterchat.yaml --format text"])
 	}
 	c.judge()
+}
+
+// operate runs the commands that change what is stored, without a gateway, on the ledger itself.
+func (c *cage) operate() {
+	c.t.Helper()
+	c.write("alone.yaml", strings.NewReplacer("admin:\n  listen: 127.0.0.1:0", "admin:\n  listen: 127.0.0.1:1", "ledger.db", "alone.db").Replace(c.literal))
+	run := func(args ...string) { c.t.Helper(); c.run(append(args, "-c", "alone.yaml")...) }
+	run("ledger", "migrate")
+	run("import", "--source", "shop", "hook.json")
+	run("deliveries", "list")
+	id := regexp.MustCompile(`\bc[0-9a-z]{26}\b`).FindString(c.said["deliveries list -c alone.yaml"])
+	if id == "" {
+		c.t.Fatalf("nothing was imported: %v, %v", c.said["import --source shop hook.json -c alone.yaml"], c.said["deliveries list -c alone.yaml"])
+	}
+	for _, format := range []string{"text", "json"} {
+		run("deliveries", "show", id, "hook", "--format", format)
+		run("deliveries", "list", "--format", format)
+		run("deliveries", "list", "--failures", "--format", format)
+	}
+	run("deliveries", "cancel", id, "hook")
+	run("deliveries", "replay", id, "hook")
+	run("deliveries", "drop", id, "hook")
+	run("deliveries", "cancel", id, "desk")
+	run("replay", "start", "--dry-run")
+	run("replay", "start", "--yes")
+	run("replay", "list")
+	run("replay", "cancel", "nothing")
+	run("ledger", "backup", "alone-backup.db")
+	run("ledger", "repair")
+	run("ledger", "copy", "--to", "postgres://afterchat:"+url.PathEscape(c.all.odd("password of another ledger"))+"@127.0.0.1:1/chats?sslmode=disable")
+	run("ledger", "verify")
+	c.run("init", "--source", "smartsupp", "--target", "http", "-o", "new.yaml")
+	c.run("config", "password") // nothing is typed
+	for what, text := range c.said {
+		if strings.HasPrefix(what, "deliveries cancel") && strings.Contains(text, "afterchat: ") {
+			c.t.Errorf("%s: %s", what, text)
+		}
+	}
+}
+
+// covered fails the test for each command that was not run.
+func (c *cage) covered() {
+	c.t.Helper()
+	leaves, err := cmd.Leaves()
+	if err != nil || len(leaves) < 20 {
+		c.t.Fatalf("%v, %v", leaves, err)
+	}
+	elsewhere := map[string]string{"serve": "TestNoGatewayShowsASecret", "demo": "it reads no configuration"}
+	for _, leaf := range leaves {
+		ran := func(what string) bool { return what == leaf || strings.HasPrefix(what, leaf+" ") }
+		if elsewhere[leaf] == "" && !slices.ContainsFunc(slices.Collect(maps.Keys(c.said)), ran) {
+			c.t.Errorf("afterchat %s was not looked at", leaf)
+		}
+	}
 }
 
 func TestNoGatewayShowsASecret(t *testing.T) {
@@ -454,6 +511,10 @@ func TestNoGatewayShowsASecret(t *testing.T) {
 	})
 	c.run("health", "--url", admin+"/readyz")
 	c.run("ledger", "verify")
+	c.env = append(c.env, "AFTERCHAT_TOKEN="+c.admin)
+	for _, args := range [][]string{{"deliveries", "list", "--format", "json"}, {"deliveries", "list", "--failures"}, {"replay", "start", "--dry-run"}, {"replay", "list"}} {
+		c.run(append(args, "--url", admin)...)
+	}
 	c.pages(admin)
 	// A broken file, with mistakes at every secret.
 	right, err := os.ReadFile(filepath.Join(c.folder, "afterchat.yaml"))
