@@ -36,6 +36,7 @@ func (g *Gateway) gauges() (metrics.Gauges, error) {
 	defer cancel()
 	stats, err := g.ledger.Stats(ctx)
 	if err != nil {
+		g.Logger.Warn("the ledger cannot be read for /metrics; afterchat_ledger_up is 0", "error", err)
 		return metrics.Gauges{}, fmt.Errorf("reading the ledger: %w", err)
 	}
 	now, setup := time.Now(), g.setup.Load()

@@ -1,4 +1,5 @@
-// This file reads the gauges from the ledger at every scrape, so that they are right after a restart and never drift.
+// This file reads the gauges from the ledger at every scrape, so that they are right after a restart and never drift. If
+// it cannot be read, they are left out, afterchat_ledger_up says so, and everything else is served all the same.
 
 package metrics
 
@@ -7,7 +8,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type gaugeCollector struct {
 	read func() (Gauges, error)
 
-	pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes, setAside *prometheus.Desc
+	up, pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes, setAside *prometheus.Desc
 }
 
 func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
@@ -16,6 +17,7 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 	}
 	return &gaugeCollector{
 		read:        read,
+		up:          desc("ledger_up", "1 if the ledger could be read for this scrape; else the series of what it holds are missing."),
 		pending:     desc("pending", "Deliveries that wait or are being tried.", "target"),
 		oldest:      desc("oldest_pending_seconds", "Age of the oldest pending delivery; 0 without one.", "target"),
 		overdue:     desc("overdue_seconds", "How long the delivery that has waited longest has been due without an attempt.", "target"),
@@ -31,21 +33,22 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 
 // Describe implements prometheus.Collector.
 func (g *gaugeCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes, g.setAside} {
+	for _, d := range []*prometheus.Desc{g.up, g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes, g.setAside} {
 		out <- d
 	}
 }
 
-// Collect implements prometheus.Collector. If the ledger cannot be read, the scrape fails, and that is seen.
+// Collect implements prometheus.Collector.
 func (g *gaugeCollector) Collect(out chan<- prometheus.Metric) {
-	values, err := g.read()
-	if err != nil {
-		out <- prometheus.NewInvalidMetric(g.pending, err)
-		return
-	}
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	values, err := g.read()
+	if err != nil {
+		gauge(g.up, 0)
+		return
+	}
+	gauge(g.up, 1)
 	for name, t := range values.Targets {
 		paused := 0.0
 		if t.Paused {

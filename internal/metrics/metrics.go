@@ -78,7 +78,8 @@ type Metrics struct {
 	firstResponse *prometheus.HistogramVec
 }
 
-// New makes the series. read is called at every scrape; nil leaves the gauges out.
+// New makes the series. read is called at every scrape; nil leaves the gauges out, and an error all but
+// afterchat_ledger_up.
 func New(version string, read func() (Gauges, error)) *Metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "afterchat_" + name, Help: help}, labels)
