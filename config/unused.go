@@ -1,4 +1,4 @@
-// This file warns of what stands in a configuration and does nothing, which is mostly a forgotten or misspelled name
+// This file warns of conditions that match what was not sent, and of what does nothing, mostly a forgotten or misspelled name
 // elsewhere.
 
 package config
@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/afterchat/afterchat/internal/pipeline"
+	"github.com/afterchat/afterchat/internal/rule"
 )
 
 // unused warns of redactions, targets, sources and lookups that no route uses. It is for files without mistakes: where
@@ -17,6 +18,13 @@ func (l *loader) unused() {
 	d := l.config.Definition
 	if len(l.found) > 0 {
 		return
+	}
+	for i, r := range d.Routes {
+		for _, p := range rule.Unsent(r.When, rule.Scope{Lookups: d.Lookups, Sources: l.sourceNames(), Brands: l.brands()}) {
+			if at, broken := l.locate(pipeline.Problem{Path: pipeline.Path{"routes", i, "when"}, Offset: p.Offset}); !broken {
+				l.warn(at, p.Hint, "%s", p.Text)
+			}
+		}
 	}
 	used := useOf(d)
 	for _, e := range l.entries("redact") {
