@@ -32,16 +32,11 @@ var ErrNotRunning = errors.New("no gateway runs")
 type Repaired = ledger.Repaired
 
 // VerifyLedger audits the ledger, beside a running gateway if there is one, and changes nothing.
-func VerifyLedger(ctx context.Context, cfg *config.Config) (findings []ledger.Finding, err error) {
+func VerifyLedger(ctx context.Context, cfg *config.Config) ([]ledger.Finding, error) {
 	if !cfg.Ledger.URL.Shared() {
 		return sqlite.Verify(ctx, cfg.LedgerFile())
 	}
-	l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	return l.Verify(ctx)
+	return postgres.Verify(ctx, cfg.Ledger.URL.Reveal())
 }
 
 // BackupLedger writes one moment of the ledger into a new file, beside a running gateway if there is one.
@@ -55,11 +50,15 @@ func BackupLedger(ctx context.Context, cfg *config.Config, to string) error {
 // MigrateLedger brings the schema up to date and returns the versions before and after. No gateway may run.
 func MigrateLedger(ctx context.Context, cfg *config.Config) (before, after int, err error) {
 	if cfg.Ledger.URL.Shared() {
+		before, after, err = postgres.Version(ctx, cfg.Ledger.URL.Reveal())
+		if err != nil {
+			return 0, 0, err
+		}
 		l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{})
 		if err != nil {
 			return 0, 0, err
 		}
-		return 0, 0, l.Close()
+		return before, max(before, after), l.Close() // a newer program's schema stays
 	}
 	before, after, err = sqlite.Version(cfg.LedgerFile())
 	if err != nil {

@@ -81,8 +81,7 @@ func migrate(ctx context.Context, conn *pgx.Conn, schema string) error {
 
 // migrated tells whether there is nothing to do, without a lock: the usual start.
 func migrated(ctx context.Context, conn *pgx.Conn, schema string, version int) (bool, error) {
-	var there bool
-	if err := conn.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{schema, "version"}.Sanitize()).Scan(&there); err != nil || !there {
+	if there, err := hasVersion(ctx, conn, schema); err != nil || !there {
 		return false, err
 	}
 	have, oldest, err := readVersion(ctx, conn)
@@ -94,6 +93,12 @@ func migrated(ctx context.Context, conn *pgx.Conn, schema string, version int) (
 			ledger.ErrNewer, have, oldest, version)
 	}
 	return have >= version, nil
+}
+
+// hasVersion tells whether a schema has a ledger.
+func hasVersion(ctx context.Context, from rower, schema string) (there bool, err error) {
+	err = from.QueryRow(ctx, `SELECT to_regclass($1) IS NOT NULL`, pgx.Identifier{schema, "version"}.Sanitize()).Scan(&there)
+	return there, err
 }
 
 // rower is a connection or a transaction.

@@ -47,21 +47,32 @@ var audits = []string{
 // data checksums to find.
 func (l *Ledger) Verify(ctx context.Context) (findings []ledger.Finding, err error) {
 	err = l.once(ctx, patience, func() error {
-		findings = nil
-		return pgx.BeginTxFunc(ctx, l.pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(view pgx.Tx) error {
-			for _, audit := range audits {
-				rows, err := view.Query(ctx, audit)
-				if err != nil {
-					return err
-				}
-				found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledger.Finding])
-				if err != nil {
-					return err
-				}
-				findings = append(findings, found...)
+		var err error
+		findings, err = audit(ctx, l.pool)
+		return err
+	})
+	return findings, err
+}
+
+// beginner is a connection or a pool.
+type beginner interface {
+	BeginTx(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error)
+}
+
+func audit(ctx context.Context, from beginner) (findings []ledger.Finding, err error) {
+	err = pgx.BeginTxFunc(ctx, from, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(view pgx.Tx) error {
+		for _, audit := range audits {
+			rows, err := view.Query(ctx, audit)
+			if err != nil {
+				return err
 			}
-			return nil
-		})
+			found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[ledger.Finding])
+			if err != nil {
+				return err
+			}
+			findings = append(findings, found...)
+		}
+		return nil
 	})
 	return findings, err
 }
