@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -472,7 +473,8 @@ func TestIncludedFilesFitTheSchema(t *testing.T) {
 	}
 }
 
-// TestBadFilesAndTheSchema keeps a list of the bad files that only check can find; all others an editor shows too.
+// TestBadFilesAndTheSchema keeps a list of the bad files that only check can find, and why; all others an editor shows
+// too. What the schema finds by now is left out by -update, nothing is added.
 func TestBadFilesAndTheSchema(t *testing.T) {
 	t.Parallel()
 	r := schema(t, known())
@@ -486,7 +488,25 @@ func TestBadFilesAndTheSchema(t *testing.T) {
 			passed = append(passed, strings.TrimSuffix(filepath.Base(name), ".yaml"))
 		}
 	}
-	golden(t, "testdata/not-in-schema.txt", strings.Join(passed, "\n")+"\n")
+	list, err := os.ReadFile("testdata/not-in-schema.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var kept []string
+	for line := range strings.Lines(string(list)) {
+		name, reason, _ := strings.Cut(line, " ")
+		if strings.TrimSpace(reason) == "" {
+			t.Errorf("%s has no reason", name)
+		}
+		if i := slices.Index(passed, name); i >= 0 {
+			passed = slices.Delete(passed, i, i+1)
+			kept = append(kept, line)
+		}
+	}
+	for _, name := range passed {
+		t.Errorf("an editor does not show what is wrong with %s: let the schema say it, or write it and the reason into testdata/not-in-schema.txt", name)
+	}
+	golden(t, "testdata/not-in-schema.txt", strings.Join(kept, ""))
 }
 
 func TestSchemaIsGolden(t *testing.T) {
