@@ -14,7 +14,7 @@ import (
 
 type ledgerCommand struct {
 	Verify  ledgerVerifyCommand  `cmd:"" help:"Audit the ledger: that it is whole, that its counters are right, that nothing is missing. A gateway may run."`
-	Repair  ledgerRepairCommand  `cmd:"" help:"Recover what can be read of a damaged ledger that was set aside. A gateway may run."`
+	Repair  ledgerRepairCommand  `cmd:"" help:"Recover what can be read of a damaged ledger. A gateway may run, or the ledger in use is looked at first and set aside if it is damaged."`
 	Backup  ledgerBackupCommand  `cmd:"" help:"Write one moment of the ledger into a new file, and audit it. A gateway may run."`
 	Migrate ledgerMigrateCommand `cmd:"" help:"Bring the schema up to date; serve does it, too."`
 	Copy    ledgerCopyCommand    `cmd:"" help:"Move the ledger from its file to a PostgreSQL database. The gateway is stopped meanwhile."`
@@ -90,7 +90,7 @@ func (ledgerMigrateCommand) Run(p *program) error {
 }
 
 type ledgerRepairCommand struct {
-	File string `arg:"" optional:"" help:"Damaged ledger; the default is every one that lies beside the ledger and has not been repaired."`
+	File string `arg:"" optional:"" help:"Damaged ledger; the default is the one in use, if it is damaged, and every one that lies beside it and has not been repaired."`
 }
 
 // Run repairs one file after the other.
@@ -102,12 +102,20 @@ func (c ledgerRepairCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
 	files := []string{c.File}
-	if c.File == "" {
+	if c.File == "" || sameFile(c.File, cfg.LedgerFile()) {
+		looked, err := gateway.InspectLedger(ctx, cfg, logger(p.stderr, cfg.Log))
+		if err != nil {
+			return err
+		}
 		if files, err = gateway.SetAsideLedgers(cfg); err != nil {
 			return err
 		}
 		if len(files) == 0 {
-			_, err = fmt.Fprintln(p.stdout, "There is nothing to repair: no damaged ledger lies beside the one in use.")
+			also := ", and that one is not damaged."
+			if !looked {
+				also = ". That one is not looked at while a gateway has it open: afterchat ledger verify does."
+			}
+			_, err = fmt.Fprintln(p.stdout, "There is nothing to repair: no damaged ledger lies beside the one in use"+also)
 			return err
 		}
 	}
@@ -125,6 +133,13 @@ func (c ledgerRepairCommand) Run(p *program) error {
 		writeRepaired(p.stdout, done)
 	}
 	return nil
+}
+
+// sameFile tells whether two paths name the same file, which may be missing.
+func sameFile(a, b string) bool {
+	a, errA := filepath.Abs(a)
+	b, errB := filepath.Abs(b)
+	return errA == nil && errB == nil && a == b
 }
 
 // repairProgress prints a line for every tenth of the way.

@@ -71,6 +71,19 @@ func MigrateLedger(ctx context.Context, cfg *config.Config) (before, after int, 
 	return before, after, l.Close()
 }
 
+// InspectLedger sets the ledger of the configuration aside if it is damaged. One that a gateway has open is left alone,
+// and looked is false: the gateway does it itself.
+func InspectLedger(ctx context.Context, cfg *config.Config, logger *slog.Logger) (looked bool, err error) {
+	if cfg.Ledger.URL.Shared() {
+		return false, errSQLiteOnly
+	}
+	err = sqlite.Inspect(ctx, cfg.LedgerFile(), logger)
+	if errors.Is(err, ledger.ErrLocked) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // SetAsideLedgers returns the damaged ledgers that lie beside the one of the configuration, the oldest first.
 func SetAsideLedgers(cfg *config.Config) ([]string, error) {
 	if cfg.Ledger.URL.Shared() {

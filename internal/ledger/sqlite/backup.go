@@ -11,6 +11,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
@@ -98,12 +100,18 @@ func Verify(ctx context.Context, path string) (findings []ledger.Finding, err er
 			return nil, err
 		}
 	}
+	if slices.ContainsFunc(findings, tellsDamage) {
+		findings = append(findings, ledger.Finding{Text: "what can be read of it is not lost: stop the gateway if one runs, and run afterchat ledger repair"})
+	}
 	aside, err := SetAside(path)
 	for _, file := range aside {
 		findings = append(findings, ledger.Finding{Text: file + " was set aside and has not been repaired: run afterchat ledger repair"})
 	}
 	return findings, err
 }
+
+// tellsDamage tells whether a finding of an audit is about the file and not about the books.
+func tellsDamage(f ledger.Finding) bool { return strings.Contains(f.Text, " is damaged") }
 
 // Version returns the version of the schema of the file at path, 0 if there is none, and the one of this program.
 func Version(path string) (is, want int, err error) {

@@ -5,8 +5,10 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +98,62 @@ func (l *Ledger) openSound(ctx context.Context, left mark) (*writer, error) {
 		return nil, err
 	}
 	return l.open(ctx)
+}
+
+// Inspect reads the whole ledger at path and sets it aside if it is damaged; the next Open makes a fresh one. It says so
+// to the logger. It returns ledger.ErrLocked if somebody has it open. Where there is none, or something else, it does
+// nothing.
+func Inspect(ctx context.Context, path string, logger *slog.Logger) (err error) {
+	if path, err = filepath.Abs(path); err != nil {
+		return err
+	}
+	if _, err := os.Stat(path + ".lock"); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+	}
+	db, done, err := connectTo(ctx, path, false)
+	if err == nil {
+		err = wholeCheck(ctx, db)
+		done()
+	}
+	if !isDamage(err) {
+		if errors.Is(err, ledger.ErrLocked) || ctx.Err() != nil {
+			return err
+		}
+		return nil // sound, or Open says what is wrong
+	}
+	held, left, locked := lock(path + ".lock")
+	if locked != nil {
+		return locked
+	}
+	defer func() { _ = unlock(held) }()
+	if left == unmarked && !marked(path) {
+		return nil
+	}
+	l := &Ledger{options: Options{Logger: logger}, path: path}
+	if err := l.putAside(err); err != nil {
+		return err
+	}
+	return unmarked.write(held) // nothing is missing beside the fresh file
+}
+
+// wholeCheck has SQLite look into everything. A full-text index that contradicts itself is no damage.
+func wholeCheck(ctx context.Context, db *sql.DB) error {
+	rows, err := db.QueryContext(ctx, "PRAGMA integrity_check(100)")
+	if err != nil {
+		return err
+	}
+	return each(rows, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if text == "ok" || strings.Contains(strings.ToLower(text), "fts5") {
+			return nil
+		}
+		return &damageError{text}
+	})
 }
 
 // marked tells whether a file has the application id of a ledger.
