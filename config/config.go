@@ -71,7 +71,7 @@ type Ledger struct {
 type Retention struct {
 	Delivered time.Duration `yaml:"delivered" doc:"finished conversations"`
 	Dead      time.Duration `yaml:"dead" doc:"dead deliveries and quarantined hooks"`
-	MaxSize   Size          `yaml:"max_size" doc:"size of the ledger on disk at which hooks are answered 503"`
+	MaxSize   Size          `yaml:"max_size" doc:"size of the ledger on disk at which hooks are answered 503; from 90 % of it on, finished conversations are removed before their age, the oldest first"`
 }
 
 // Log says how to log, on standard error.

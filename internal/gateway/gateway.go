@@ -262,6 +262,14 @@ func (g *Gateway) wake(target string) {
 	}
 }
 
+// tidyUp asks for retention now.
+func (g *Gateway) tidyUp() {
+	select {
+	case g.tidy <- struct{}{}:
+	default:
+	}
+}
+
 func (g *Gateway) retain(ctx context.Context) {
 	ticker := time.NewTicker(retentionEvery)
 	defer ticker.Stop()

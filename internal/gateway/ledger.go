@@ -37,7 +37,7 @@ type Ledger interface {
 }
 
 func (g *Gateway) openLedger(ctx context.Context) error {
-	observer := ledger.Observer{Committed: g.metrics.Committed, Due: g.wake, Merged: g.merged.add}
+	observer := ledger.Observer{Committed: g.metrics.Committed, Due: g.wake, Merged: g.merged.add, Crowded: g.tidyUp}
 	if url := g.boot.Ledger.URL; url.Shared() {
 		l, err := postgres.Open(ctx, url.Reveal(), postgres.Options{Retention: retention(g.boot), Observer: observer, Logger: g.Logger})
 		if err != nil {

@@ -137,10 +137,7 @@ func (g *Gateway) apply(ctx context.Context, cfg *config.Config, before *setup) 
 	g.engine.Load().Apply(next.delivery)
 	g.setup.Store(next)
 	g.ledger.Keep(retention(cfg))
-	select {
-	case g.tidy <- struct{}{}:
-	default:
-	}
+	g.tidyUp()
 	if g.Applied != nil {
 		g.Applied(cfg)
 	}

@@ -270,7 +270,7 @@ type Stats struct {
 type Retention struct {
 	Delivered time.Duration // age after which bodies and rows of finished conversations go; 0: never
 	Dead      time.Duration // age after which dead deliveries and quarantined hooks go; 0: never
-	MaxSize   int64         // bytes on disk at which Accept answers ErrFull; 0: no limit
+	MaxSize   int64         // bytes on disk at which Accept answers ErrFull; from 90 % of it on finished conversations go whatever their age; 0: no limit
 }
 
 // Finding is one result of an audit.
@@ -307,4 +307,7 @@ type Observer struct {
 	Due func(target string)
 	// Merged: a change of names has made one delivery of two. A commit whose answer is lost is not told of.
 	Merged func(m Merged)
+	// Crowded: the ledger is so near its MaxSize that Retain is to run now. It is told every few seconds at most while
+	// Retain can do nothing about it.
+	Crowded func()
 }

@@ -3,9 +3,11 @@
 package ledgertest
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -87,6 +89,8 @@ var retainCases = map[string]func(*desk){
 	"nothing without limits":                 retainNothing,
 	"space is given back":                    retainSpace,
 	"no room":                                retainFull,
+	"by size":                                retainCrowded,
+	"by size, with nothing finished":         retainCrowdedPending,
 }
 
 const day = 24 * time.Hour
@@ -268,6 +272,126 @@ func retainSpace(d *desk) {
 	d.reopen()
 	if left := d.stats().Bytes; full < 7<<20 || left > full/3 {
 		d.Fatalf("%d bytes of %d are left after retention", left, full)
+	}
+}
+
+// retainCrowded: many times what fits comes, and all of it is taken, for what is finished goes, the oldest first.
+func retainCrowded(d *desk) {
+	var crowded atomic.Int64
+	d.reopen(keeping, func(o *Options) {
+		o.Retention.MaxSize = 8 << 20
+		o.Observer.Crowded = func() { crowded.Add(1) }
+	})
+	d.accept(to(hook("delivered", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	d.accept(to(hook("dead", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Dead, dead)
+	d.accept(to(hook("mixed", 5, "a"), "help", "crm"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Delivered, delivered)
+	d.accept(to(hook("leased", 5, "a"), "help"), ledger.Accepted, 1)
+	d.claim("help")
+	d.accept(to(hook("pending", 5, "a"), "later"), ledger.Accepted, 1)
+	d.accept(hook("unrouted", 5, "a"), ledger.Unrouted, 1)
+	q, err := d.engine.Quarantine(d.Context(), ledger.Unreadable{Source: "shop", Raw: []byte("?"), ReceivedAt: time.Now()})
+	d.must(err)
+	d.must(d.engine.Retain(d.Context(), time.Now()))
+	d.equal("kept with much room", d.kept(), []string{"delivered", "dead", "mixed", "pending", "leased", "unrouted"})
+	random, asked := rand.NewChaCha8([32]byte{2}), int64(0)
+	const chats = 300 // of 64 KiB
+	for i := range chats {
+		h := to(hook(fmt.Sprint("bulk", i), 5, "a"), "log")
+		h.Raw = make([]byte, 64<<10)
+		_, _ = random.Read(h.Raw)
+		d.accept(h, ledger.Accepted, 1)
+		d.settle(d.claim("log"), ledger.Delivered, delivered)
+		if n := crowded.Load(); n > asked {
+			d.must(d.engine.Retain(d.Context(), time.Now()))
+			asked = n
+			if newest, _, err := d.engine.Raw(d.Context(), h.Conversation.ID, 1); err != nil || !bytes.Equal(newest, h.Raw) {
+				d.Fatalf("the newest conversation: %v", err)
+			}
+		}
+	}
+	if asked < 2 {
+		d.Fatalf("retention was asked for %d times", asked)
+	}
+	d.equal("kept", d.kept(), []string{"dead", "mixed", "pending", "leased"})
+	_, err = d.engine.Unreadable(d.Context(), q.ID)
+	d.must(err)
+	d.counts("log", ledger.Counts{Accepted: chats, Delivered: chats})
+	d.equal("dead deliveries", d.stats().Targets["help"].DeadRows, int64(1))
+	d.equal("conversations", d.stats().Conversations, int64(chats+6))
+	d.audit()
+	// The receipt of what went is found, and what goes after it in full is an update.
+	d.accept(to(hook("delivered", 6, "a", "b"), "help"), ledger.Revised, 2)
+	if c := d.claim("help"); c.Held != 1 || c.Receipt.ID != "tdelivered" {
+		d.Fatalf("claimed %+v, want the receipt", c)
+	}
+}
+
+// retainCrowdedPending: what is pending stays, and hooks are refused when nothing else is left; once it is delivered there
+// is room again.
+func retainCrowdedPending(d *desk) {
+	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 8 << 20 })
+	random, taken := rand.NewChaCha8([32]byte{3}), int64(0)
+	add := func() error {
+		h := to(hook(fmt.Sprint("bulk", taken), 5, "a"), "log")
+		h.Raw = make([]byte, 64<<10)
+		_, _ = random.Read(h.Raw)
+		_, err := d.engine.Accept(d.Context(), h)
+		if err == nil {
+			taken++
+		}
+		return err
+	}
+	var err error
+	for range 200 {
+		if err = add(); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("%v, want ErrFull", err)
+	}
+	d.must(d.engine.Retain(d.Context(), time.Now()))
+	if err := add(); !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("%v, want ErrFull: nothing is finished", err)
+	}
+	d.counts("log", ledger.Counts{Accepted: taken, Pending: taken})
+	for range taken / 2 {
+		claimed, err := d.engine.Claim(d.Context(), ledger.Claim{Target: "log", Limit: 1, Lease: lease, Config: "today"})
+		d.must(err)
+		d.settle(d.one(claimed), ledger.Delivered, delivered)
+	}
+	d.must(d.engine.Retain(d.Context(), time.Now()))
+	for range 10 {
+		d.must(add())
+	}
+	d.audit()
+	// What is pending outlives the day it came on.
+	for range 200 {
+		if err = add(); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("%v, want ErrFull", err)
+	}
+	pending := d.stats().Targets["log"].Pending
+	claimed, err := d.engine.Claim(d.Context(), ledger.Claim{Target: "log", Limit: 40, Lease: lease, Config: "today"})
+	d.must(err)
+	for _, c := range claimed.Deliveries {
+		d.settle(c, ledger.Delivered, delivered)
+	}
+	d.must(d.engine.Retain(d.Context(), in(3)))
+	d.must(add())
+	claimed, err = d.engine.Claim(d.Context(), ledger.Claim{Target: "log", Limit: 200, Lease: lease, Config: "today"})
+	d.must(err)
+	d.equal("pending", int64(len(claimed.Deliveries)), pending-40+1)
+	for _, c := range claimed.Deliveries {
+		if raw, _, err := d.engine.Raw(d.Context(), c.ID, 1); err != nil || len(raw) != 64<<10 {
+			d.Fatalf("what is pending: %d bytes, %v", len(raw), err)
+		}
 	}
 }
 

@@ -33,6 +33,11 @@ func (l *Ledger) tell(took time.Duration, operations int, due []string, met []le
 			merged(m)
 		}
 	}
+	if l.room.mu.TryLock() {
+		size := l.room.size
+		l.room.mu.Unlock()
+		l.crowd.Tell(size, l.retention.Load().MaxSize, l.options.Observer.Crowded)
+	}
 	l.observing.Unlock()
 	l.wakeAll(due)
 	l.news.add(due)

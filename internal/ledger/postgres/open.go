@@ -80,6 +80,8 @@ type Ledger struct {
 	names     atomic.Pointer[names]  // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	room      room
+	crowd     row.Crowd
+	owed      atomic.Bool // bodies of today went near max_size, and their space has not been given back
 
 	accepts group[arrival]
 	settles group[settling]

@@ -165,14 +165,20 @@ func (l *Ledger) measure(ctx context.Context) error {
 	if age < measureFull || age < measureEvery && l.room.size < limit {
 		return nil
 	}
-	ctx, cancel := brief(ctx)
-	defer cancel()
-	var size int64
-	if err := l.pool.QueryRow(ctx, sizeQuery).Scan(&size); err != nil {
+	size, err := l.size(ctx)
+	if err != nil {
 		return err
 	}
 	l.room.at, l.room.size = time.Now(), size
 	return nil
+}
+
+// size is what the tables of the ledger take.
+func (l *Ledger) size(ctx context.Context) (size int64, err error) {
+	ctx, cancel := brief(ctx)
+	defer cancel()
+	err = l.pool.QueryRow(ctx, sizeQuery).Scan(&size)
+	return size, err
 }
 
 // measureAnew makes the next measure look.

@@ -70,6 +70,7 @@ type Ledger struct {
 	clock     func() time.Time      // time.Now, but in tests of clocks that jump
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
+	crowd     row.Crowd
 
 	queue   chan *operation
 	stopped chan struct{} // closed when the writer goroutine has ended

@@ -206,6 +206,7 @@ func (w *writer) transact(batch []*operation) error {
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
 		observer.Committed(time.Since(started), len(batch))
 	}
+	w.ledger.crowd.Tell(t.size, w.ledger.retention.Load().MaxSize, w.ledger.options.Observer.Crowded)
 	return nil
 }
 
