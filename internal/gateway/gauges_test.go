@@ -31,7 +31,7 @@ func TestMetricsWithoutLedger(t *testing.T) {
 	g.ledger = deafLedger{}
 	g.metrics.Hook("shop", "unavailable")
 	answer := httptest.NewRecorder()
-	promhttp.HandlerFor(g.metrics.Registry(), promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	promhttp.HandlerFor(g.metrics.Registry(), promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	text := answer.Body.String()
 	if answer.Code != http.StatusOK {
 		t.Errorf("%d %s", answer.Code, text)
