@@ -1,3 +1,5 @@
+// This file knows when a ledger is so near its limit that finished conversations go before their age.
+
 package row
 
 import (
