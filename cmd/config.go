@@ -34,7 +34,8 @@ func (configPrintCommand) Run(p *program) error {
 
 type configPasswordCommand struct{}
 
-// Run asks twice on a terminal, and else reads one line.
+// Run asks twice on a terminal, and else reads one line. What is to be copied into a file is in quotes; what another program
+// takes is the bare hash.
 func (configPasswordCommand) Run(p *program) error {
 	read := func(ask string) (string, error) { return readPassword(p.stderr, ask) }
 	text, err := read("Password: ")
@@ -53,7 +54,11 @@ func (configPasswordCommand) Run(p *program) error {
 			return errors.New("the two are not the same")
 		}
 	}
-	_, err = fmt.Fprintf(p.stdout, "'%s'\n", gateway.HashPassword(text))
+	hash := gateway.HashPassword(text)
+	if isTerminal(p.stdout) {
+		hash = "'" + hash + "'"
+	}
+	_, err = fmt.Fprintln(p.stdout, hash)
 	return err
 }
 

@@ -303,7 +303,7 @@ func TestE2EConsoleLogin(t *testing.T) {
 	b := newBrowser(t)
 	_, desk := fussy(t)
 	path, hooks, admin := writeConfig(t, t.TempDir(), fmt.Sprintf(consoleTargets, desk))
-	replaceIn(t, path, fmt.Sprintf("admin: {listen: %q}", admin), fmt.Sprintf("admin: {listen: %q, password: %s}", admin, strings.TrimSpace(string(hash))))
+	replaceIn(t, path, fmt.Sprintf("admin: {listen: %q}", admin), fmt.Sprintf("admin: {listen: %q, password: '%s'}", admin, strings.TrimSpace(string(hash))))
 	start(t, path, hooks, admin, startOptions{})
 	p := b.tab(t, admin)
 	p.open("/conversations?state=dead")

@@ -64,8 +64,12 @@ func (l *loader) admin() {
 		l.add(at.at, "listen on 127.0.0.1:9080, or leave pprof off", "pprof shows the memory of the process to everybody who reaches %s", a.Listen)
 	}
 	l.tls(n.value("tls"), l.config.AdminTLSFiles())
+	if hash, quoted := unquoted(a.Password.Reveal()); quoted {
+		a.Password = secret.New(hash)
+		l.config.Admin.Password = a.Password
+	}
 	if at := n.value("password"); l.readable(at) && password.Check(a.Password.Reveal()) != nil {
-		l.add(at.at, "run afterchat config password, and write what it prints in single quotes", "password must be the hash of the password, and this is none")
+		l.add(at.at, "run afterchat config password, and write the hash that it prints, in single quotes", "password must be the hash of the password, and this is none")
 	}
 	l.adminTokens(n.value("tokens"))
 	l.adminProxy(n.value("proxy"))
@@ -73,6 +77,14 @@ func (l *loader) admin() {
 		l.warn(at.at, "set admin.password, admin.tokens or admin.proxy; or listen on 127.0.0.1:9080",
 			"console, API and reload are closed, for %s can be reached from other machines and there is no login", a.Listen)
 	}
+}
+
+// unquoted takes away the single quotes around a hash: a variable may hold what was printed to be copied into a file.
+func unquoted(hash string) (string, bool) {
+	if len(hash) > 2 && hash[0] == '\'' && hash[len(hash)-1] == '\'' {
+		return hash[1 : len(hash)-1], true
+	}
+	return hash, false
 }
 
 func (l *loader) adminTokens(n *node) {
