@@ -90,7 +90,7 @@ func Run(args []string, types ...connectors.Type) int {
 		kong.Name("afterchat"),
 		kong.Description("Delivers finished live chats to help desks, CRMs and HTTP APIs. Start with: afterchat demo"),
 		kong.UsageOnError(), kong.Writers(p.stdout, p.stderr), kong.Exit(func(code int) { exited = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), typeNames(p.known), kong.Vars{"version": versionText()},
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(printHelp), typeNames(p.known), kong.Vars{"version": versionText()},
 	)
 	if err != nil {
 		_, _ = fmt.Fprintln(p.stderr, "afterchat:", err)

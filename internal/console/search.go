@@ -123,6 +123,22 @@ func searchNames() []string {
 	return names
 }
 
+// SearchHelp says in lines what can be searched for.
+func SearchHelp() string {
+	var out strings.Builder
+	out.WriteString("A search is words and \"phrases\" of the text, and field:value; all of them must hold, of several values with commas between them any. The fields are\n\n")
+	told := map[string]bool{}
+	for _, f := range searchFields() {
+		about := f.about()
+		if told[f.write] {
+			about = f.doc // once is enough
+		}
+		told[f.write] = true
+		_, _ = fmt.Fprintf(&out, "\t%-13s %s\n", f.name, about)
+	}
+	return out.String()
+}
+
 // ParseQuery reads a search. Terms are separated by spaces, all must hold; of one field any of its values may match:
 // target:help state:dead,pending rating:<3 route:"bad rating" refund "credit card". now is what 24h counts from. The
 // error is a *QueryError.

@@ -317,3 +317,6 @@ const LeastPassword = password.Least
 
 // HashPassword makes a value of admin.password.
 func HashPassword(text string) string { return password.Hash(text) }
+
+// SearchHelp says in lines what can be searched for.
+func SearchHelp() string { return console.SearchHelp() }

@@ -1,0 +1,50 @@
+// This file is --help: where a command does something without a further word, it shows what that takes.
+
+package cmd
+
+import (
+	"bytes"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/afterchat/afterchat/internal/gateway"
+)
+
+// commandsHeading is what kong writes above the commands below a command.
+const commandsHeading = "\nCommands:\n"
+
+// printHelp is kong's help. A command with a default shows the default's arguments and flags above its commands.
+func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
+	node := ctx.Selected()
+	text, err := helpOf(options, ctx, ctx.Path)
+	if err != nil {
+		return err
+	}
+	if _, below, ok := strings.Cut(text, commandsHeading); ok && node != nil && node.DefaultCmd != nil {
+		path := append(append([]*kong.Path{}, ctx.Path...), &kong.Path{Parent: node, Command: node.DefaultCmd})
+		if text, err = helpOf(options, ctx, path); err != nil {
+			return err
+		}
+		text = strings.Replace(text, " "+node.Name+" "+node.DefaultCmd.Name+" ", " "+node.Name+" ["+node.DefaultCmd.Name+"] ", 1) + commandsHeading + below
+	}
+	_, err = io.WriteString(ctx.Stdout, text)
+	return err
+}
+
+// helpOf is the help of the command at the end of a path.
+func helpOf(options kong.HelpOptions, ctx *kong.Context, path []*kong.Path) (string, error) {
+	var out bytes.Buffer
+	parser, at := *ctx.Kong, *ctx
+	parser.Stdout = &out
+	at.Kong, at.Path = &parser, path
+	err := kong.DefaultHelpPrinter(options, &at)
+	return out.String(), err
+}
+
+// Help is the part of the help that says what can be searched for.
+func (deliveriesListCommand) Help() string { return gateway.SearchHelp() }
+
+// Help is the part of the help that says what can be searched for.
+func (replayStartCommand) Help() string { return gateway.SearchHelp() }
