@@ -22,6 +22,10 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err != nil {
 		return err
 	}
+	if command, ok := usageOf(node); ok {
+		_, below, _ := strings.Cut(text, "\n")
+		text = "Usage: " + ctx.Model.Name + " " + node.Path() + " " + command.usage() + "\n" + below
+	}
 	if _, below, ok := strings.Cut(text, commandsHeading); ok && node != nil && node.DefaultCmd != nil {
 		path := append(append([]*kong.Path{}, ctx.Path...), &kong.Path{Parent: node, Command: node.DefaultCmd})
 		if text, err = helpOf(options, ctx, path); err != nil {
@@ -32,6 +36,19 @@ func printHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	_, err = io.WriteString(ctx.Stdout, text)
 	return err
 }
+
+// ownUsage is a command whose flags kong's line of usage cannot tell.
+type ownUsage interface{ usage() string }
+
+func usageOf(node *kong.Node) (ownUsage, bool) {
+	if node == nil || !node.Target.CanAddr() {
+		return nil, false
+	}
+	command, ok := node.Target.Addr().Interface().(ownUsage)
+	return command, ok
+}
+
+func (sendCommand) usage() string { return "(--source=NAME FILE | --target=NAME) [flags]" }
 
 // helpOf is the help of the command at the end of a path.
 func helpOf(options kong.HelpOptions, ctx *kong.Context, path []*kong.Path) (string, error) {
