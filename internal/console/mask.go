@@ -3,11 +3,14 @@
 package console
 
 import (
+	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // masked stands for what is hidden.
@@ -48,14 +51,59 @@ func maskConversation(c Conversation) Conversation {
 }
 
 func maskDelivery(d Delivery) Delivery {
-	d.Visitor, d.Email = maskName(d.Visitor), maskEmail(d.Email)
+	d.Visitor, d.Email, d.Reason = maskName(d.Visitor), maskEmail(d.Email), WithoutAnswer(d.Reason)
 	return d
 }
 
 // maskAttempt hides the answer of the target, which may repeat the record.
 func maskAttempt(a Attempt) Attempt {
-	a.Response = maskText(a.Response)
+	a.Response, a.Reason = maskText(a.Response), WithoutAnswer(a.Reason)
 	return a
+}
+
+func maskFailure(f Failure) Failure {
+	f.Reason = WithoutAnswer(f.Reason)
+	return f
+}
+
+func maskTarget(t Target) Target {
+	t.LastError = WithoutAnswer(t.LastError)
+	if t.Pause != nil {
+		pause := *t.Pause
+		pause.Reason = WithoutAnswer(pause.Reason)
+		t.Pause = &pause
+	}
+	return t
+}
+
+func maskJob(j ledger.ReplayJob) ledger.ReplayJob {
+	j.Filter = maskFilter(j.Filter)
+	return j
+}
+
+// quoting is the reason of a failure up to where it quotes what the target answered: a method, an address, a status.
+var quoting = regexp.MustCompile(`^(.*? answered [0-9]{3}[^:;]*): (.+)$`)
+
+// WithoutAnswer is the reason of a failure without what it quotes of the answer, which may repeat the record. The hint
+// behind the answer stays where it is certain that the answer has ended: behind a whole object or list of JSON.
+func WithoutAnswer(reason string) string {
+	parts := quoting.FindStringSubmatch(reason)
+	if parts == nil {
+		return reason
+	}
+	ours, answer := parts[1]+": "+masked, parts[2]
+	if answer[0] != '{' && answer[0] != '[' {
+		return ours
+	}
+	var whole json.RawMessage
+	d := json.NewDecoder(strings.NewReader(answer))
+	if d.Decode(&whole) != nil {
+		return ours
+	}
+	if hint := answer[d.InputOffset():]; strings.HasPrefix(hint, "; ") {
+		ours += hint
+	}
+	return ours
 }
 
 // maskChat hides who the visitor is and what was said, and keeps who answered, when, and how much.

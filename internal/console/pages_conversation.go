@@ -180,6 +180,13 @@ func (v *visit) deliveryView(d ledger.DeliveryRow, said chat.Conversation, reada
 		return out, err
 	}
 	out.Attempts = attempts
+	if !v.revealed {
+		out.DeliveryRow = maskDeliveryRow(d)
+		out.Attempts = each(attempts, func(a ledger.Attempt) ledger.Attempt {
+			a.Reason, a.Response = WithoutAnswer(a.Reason), maskText(a.Response)
+			return a
+		})
+	}
 	unfinished := d.State == ledger.Pending || d.State == ledger.Dead
 	if !readable || v.console.Render == nil || !unfinished && !v.revealed {
 		return out, nil

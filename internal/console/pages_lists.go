@@ -3,6 +3,7 @@
 package console
 
 import (
+	"context"
 	"net/url"
 	"slices"
 	"time"
@@ -48,10 +49,11 @@ func overviewPage(v *visit) (page.View, error) {
 			ExpectEvery: time.Duration(s.ExpectEverySeconds * float64(time.Second)),
 		})
 	}
-	if o.Failures, err = v.console.Ledger.Failures(ctx, ledger.Filter{}); err != nil {
+	failures, err := v.console.failures(ctx, ledger.Filter{})
+	if err != nil {
 		return nil, err
 	}
-	o.Failures = o.Failures[:min(len(o.Failures), 8)]
+	o.Failures = failures[:min(len(failures), 8)]
 	o.Alarms = v.alarms(stats)
 	return o, nil
 }
@@ -149,6 +151,7 @@ func targetsPage(v *visit) (page.View, error) {
 
 // targetView says how a target is.
 func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) page.Target {
+	t = maskTarget(t)
 	out := page.Target{
 		Name: t.Name, Type: t.Type, HeldUntil: t.HeldUntil, Stats: s, InFlight: t.InFlight, LastSuccess: t.LastSuccessAt,
 		LastFailure: t.LastFailureAt, LastError: t.LastError, Rate: t.Rate, Workers: t.Workers, Gone: !t.Configured,
@@ -170,9 +173,6 @@ func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) pag
 		out.Health = "waiting"
 	default:
 		out.Health = "ok"
-	}
-	if v.mask() {
-		out.LastError = ""
 	}
 	return out
 }
@@ -222,8 +222,17 @@ func maskRow(r ledger.ConversationRow) ledger.ConversationRow {
 }
 
 func maskDeliveryRow(d ledger.DeliveryRow) ledger.DeliveryRow {
-	d.Visitor, d.Email = maskName(d.Visitor), maskEmail(d.Email)
+	d.Visitor, d.Email, d.Reason = maskName(d.Visitor), maskEmail(d.Email), WithoutAnswer(d.Reason)
 	return d
+}
+
+// failures are groups of failures as the pages show them: those have nothing to ask for what is hidden.
+func (c *console) failures(ctx context.Context, f ledger.Filter) ([]ledger.Failure, error) {
+	groups, err := c.Ledger.Failures(ctx, f)
+	return each(groups, func(g ledger.Failure) ledger.Failure {
+		g.Reason = WithoutAnswer(g.Reason)
+		return g
+	}), err
 }
 
 // mostCounted is how far the deliveries of a filter are counted.
@@ -262,7 +271,7 @@ func (v *visit) deliveryFacets(l *page.List) ([]ledger.Failure, error) {
 	if err != nil {
 		return nil, err
 	}
-	failures, err := v.console.Ledger.Failures(ctx, ledger.Filter{})
+	failures, err := v.console.failures(ctx, ledger.Filter{})
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +299,7 @@ func failuresPage(v *visit) (page.View, error) {
 		out.Groups = all
 		return out, nil
 	}
-	out.Groups, err = v.console.Ledger.Failures(v.Request().Context(), f)
+	out.Groups, err = v.console.failures(v.Request().Context(), f)
 	return out, err
 }
 
@@ -352,7 +361,7 @@ func newReplayPage(v *visit) (page.View, error) {
 	if out.Count, err = v.console.Ledger.Count(ctx, f, 0); err != nil {
 		return nil, err
 	}
-	if out.Groups, err = v.console.Ledger.Failures(ctx, f); err != nil {
+	if out.Groups, err = v.console.failures(ctx, f); err != nil {
 		return nil, err
 	}
 	newest, err := v.console.Ledger.Deliveries(ctx, f, ledger.Page{Limit: 1})

@@ -53,7 +53,19 @@ func (c *console) reads() []endpoint {
 	}
 }
 
-func getStatus(q *request) (any, error) { return q.console.status(q.Request().Context(), q.who) }
+func getStatus(q *request) (any, error) {
+	s, err := q.console.status(q.Request().Context(), q.who)
+	s.Targets = q.shownTargets(s.Targets)
+	return s, err
+}
+
+// shownTargets are targets as whoever asks may see them.
+func (q *request) shownTargets(targets []Target) []Target {
+	if q.mask() {
+		return each(targets, maskTarget)
+	}
+	return targets
+}
 
 // status puts together the gateway at a glance.
 func (c *console) status(ctx context.Context, who Person) (Status, error) {
@@ -342,7 +354,11 @@ func getFailures(q *request) (any, error) {
 		return nil, err
 	}
 	groups, err := q.console.Ledger.Failures(q.Request().Context(), f)
-	return List[Failure]{Items: each(groups, failureOf)}, err
+	out := List[Failure]{Items: each(groups, failureOf)}
+	if q.mask() {
+		out.Items = each(out.Items, maskFailure)
+	}
+	return out, err
 }
 
 func getQuarantine(q *request) (any, error) {
@@ -368,7 +384,7 @@ func getQuarantinedRaw(q *request) (any, error) {
 
 func getTargets(q *request) (any, error) {
 	stats, err := q.console.Ledger.Stats(q.Request().Context())
-	return List[Target]{Items: q.console.targets(stats)}, err
+	return List[Target]{Items: q.shownTargets(q.console.targets(stats))}, err
 }
 
 func getTarget(q *request) (any, error) {
@@ -376,7 +392,7 @@ func getTarget(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, t := range q.console.targets(stats) {
+	for _, t := range q.shownTargets(q.console.targets(stats)) {
 		if t.Name == q.Param("name") {
 			return t, nil
 		}
@@ -395,11 +411,17 @@ func getReplays(q *request) (any, error) {
 		return nil, err
 	}
 	jobs, err := q.console.Ledger.ReplayJobs(q.Request().Context(), p)
+	if q.mask() {
+		jobs.Items = each(jobs.Items, maskJob)
+	}
 	return listOf(jobs, jobOf), err
 }
 
 func getReplay(q *request) (any, error) {
 	job, err := q.console.Ledger.ReplayJob(q.Request().Context(), q.Param("id"))
+	if q.mask() {
+		job = maskJob(job)
+	}
 	return jobOf(job), err
 }
 

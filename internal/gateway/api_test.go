@@ -46,7 +46,7 @@ routes:
   - {name: never, when: rating == 99, to: log}
 `
 
-// moody is a transport: hosts in it are answered with their status, others with 201.
+// moody is a transport: hosts in it are answered with their status and what they were sent, others with 201.
 type moody struct {
 	mu     sync.Mutex
 	status map[string]int
@@ -84,7 +84,7 @@ func (m *moody) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	answer := `{"id":"4711","url":"https://desk.example/4711"}`
 	if status >= http.StatusBadRequest {
-		answer = `{"error":"subject is too friendly"}`
+		answer = fmt.Sprintf(`{"error":"subject is too friendly to Ada","record":%q}`, body)
 	}
 	return &http.Response{
 		StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(answer)), Request: r,

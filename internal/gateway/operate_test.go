@@ -44,6 +44,7 @@ func TestViewers(t *testing.T) {
 	paths := []string{
 		"/status", "/conversations", "/conversations?q=stolen", "/conversations/" + id, "/conversations/" + id + "/revisions/1",
 		"/conversations/" + id + "/transcript", "/deliveries", "/deliveries/" + id + "/help", "/failures",
+		"/targets", "/targets/help",
 	}
 	personal := []string{"Ada", "lovelace", "example.com", "stolen"}
 	seen := 0
@@ -59,6 +60,27 @@ func TestViewers(t *testing.T) {
 					t.Errorf("a viewer sees %q in %s: %s", word, path, text)
 				case has:
 					seen++
+				}
+			}
+		}
+	}
+	for _, path := range []string{"/deliveries", "/deliveries/" + id + "/help", "/failures", "/targets", "/targets/help", "/status"} {
+		if _, _, text := operator.ask("GET", "/api/v1"+path, ""); !strings.Contains(string(text), "too friendly to Ada") {
+			t.Errorf("the operator does not see what the desk answered in %s: %s", path, text)
+		}
+	}
+	for _, path := range []string{"/", "/conversations", "/conversations/" + id, "/deliveries", "/failures", "/targets", "/replays/new"} {
+		for _, c := range []*client{viewer, operator} {
+			if c == viewer && path == "/replays/new" {
+				continue
+			}
+			status, _, text := c.ask("GET", path, "")
+			if status != http.StatusOK {
+				t.Errorf("the page %s: %d %s", path, status, text)
+			}
+			for _, word := range []string{"Ada", "ada.lovelace", "stolen"} { // example.com is in the hint of the search box
+				if strings.Contains(string(text), word) {
+					t.Errorf("%q is on the page %s: %s", word, path, text)
 				}
 			}
 		}
