@@ -1,6 +1,6 @@
 // This file tells people what fails, through a target. An alert is a conversation of a source of our own: it is stored,
-// delivered and seen like every other. Its id is made of the time, so that of several replicas that see the same one
-// tells.
+// delivered and seen like every other. Its id is made of the time and of what it tells, so that of several replicas that
+// see the same one tells.
 
 package gateway
 
@@ -17,6 +17,7 @@ import (
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/alert"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
@@ -57,7 +58,8 @@ func (g *Gateway) alertOnce(ctx context.Context, memory alert.Memory, now time.T
 		return next
 	}
 	if err := g.tell(ctx, cfg, *message, now); err != nil {
-		g.Logger.Error("an alert could not be sent", "alert", message.Headline, "error", err)
+		g.Logger.Error("an alert could not be sent; it is tried again", "alert", message.Headline, "after", alertLook, "error", err)
+		return memory
 	}
 	return next
 }
@@ -88,7 +90,7 @@ func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Mem
 	}
 	for _, status := range g.engine.Load().Status() {
 		if status.Paused && !status.ByOperator {
-			seen.Paused[status.Name] = status.Reason
+			seen.Paused[status.Name] = console.WithoutAnswer(status.Reason)
 		}
 	}
 	if memory.DeadSince.IsZero() {
@@ -107,7 +109,7 @@ func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Mem
 	return seen
 }
 
-// tell stores the alert for delivery; when the ledger cannot, it is sent without.
+// tell stores the alert for delivery; when the ledger cannot, it is sent without. An error means that nobody was told.
 func (g *Gateway) tell(ctx context.Context, cfg *config.Config, m alert.Message, now time.Time) error {
 	c := alertConversation(m, cfg.Alerts.Every, now)
 	_, err := g.ledger.Accept(ctx, ledger.Hook{
@@ -125,12 +127,19 @@ func (g *Gateway) tell(ctx context.Context, cfg *config.Config, m alert.Message,
 	}
 	g.Logger.Warn("an alert is sent without the ledger", "alert", m.Headline, "error", err)
 	var failures []error
+	told := false
 	for _, t := range cfg.Targets {
 		if slices.Contains(cfg.Alerts.To, t.Name) {
-			failures = append(failures, g.pushAlert(ctx, cfg, t, &c))
+			err := g.pushAlert(ctx, cfg, t, &c)
+			failures, told = append(failures, err), told || err == nil
 		}
 	}
-	return errors.Join(failures...)
+	err = errors.Join(failures...)
+	if told && err != nil {
+		g.Logger.Error("an alert did not reach every target", "alert", m.Headline, "error", err)
+		return nil
+	}
+	return err
 }
 
 // pushAlert sends an alert once.
@@ -153,11 +162,13 @@ func (g *Gateway) pushAlert(ctx context.Context, cfg *config.Config, t config.Ta
 	return nil
 }
 
-// alertConversation is an alert as a conversation. Those of one span of time have one id.
+// alertConversation is an alert as a conversation. Those of one span of time that tell the same have one id, whatever
+// their counts.
 func alertConversation(m alert.Message, every time.Duration, now time.Time) chat.Conversation {
 	bucket := now.Truncate(every)
+	id := chat.NewID("afterchat", "alert", strconv.FormatInt(bucket.Unix(), 10), topics(m))
 	c := chat.Conversation{
-		ID: chat.NewID("afterchat", "alert", strconv.FormatInt(bucket.Unix(), 10)), Source: alertSource, Platform: "afterchat", ExternalID: bucket.Format(time.RFC3339),
+		ID: id, Source: alertSource, Platform: "afterchat", ExternalID: bucket.Format(time.RFC3339) + " " + id,
 		Revision: 1, Outcome: chat.Completed, StartedAt: now, EndedAt: now, ReceivedAt: now, Language: "en",
 		Question: m.Headline, Person: chat.Person{Name: "afterchat"},
 	}
@@ -167,3 +178,19 @@ func alertConversation(m alert.Message, every time.Duration, now time.Time) chat
 	c.Normalize()
 	return c
 }
+
+// topics is what a message tells of, without how many: two replicas do not count alike.
+func topics(m alert.Message) string {
+	lines := m.Lines
+	if len(lines) == 0 {
+		lines = []string{strings.TrimPrefix(m.Headline, "afterchat: ")}
+	}
+	var out strings.Builder
+	for _, line := range lines {
+		out.WriteString(strings.TrimLeft(line, "0123456789") + "\n")
+	}
+	return counted.Replace(out.String())
+}
+
+// counted makes one of one and many.
+var counted = strings.NewReplacer(" delivery to ", " deliveries to ", " is dead", " are dead", " hook could not be read and is ", " hooks could not be read and are ")

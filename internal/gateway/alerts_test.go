@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,65 @@ func TestAlertWithoutTheLedger(t *testing.T) {
 	}
 	got := transport.bodies("hooks.example")
 	if len(got) != 1 || got[0] != `{"text":"afterchat: hooks cannot be stored: the disk is full, and 1 more\n• one\n• &lt;!channel&gt; &amp; two"}` {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestAlertAfterARestart: in one span of time another alert is told, and the same one is not, however it counts.
+func TestAlertAfterARestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	writeFile(t, path, alertConfig)
+	transport := newMoody()
+	r := startFrom(t, path, transport, nil)
+	span := time.Now().UTC().Truncate(r.setup.Load().config.Alerts.Every)
+	messages := 0
+	tell := func(second int, news bool, headline string, lines ...string) {
+		t.Helper()
+		now := span.Add(time.Duration(second) * time.Second)
+		if err := r.tell(t.Context(), r.setup.Load().config, alert.Message{Headline: headline, Lines: lines}, now); err != nil {
+			t.Fatal(err)
+		}
+		if !news {
+			return
+		}
+		messages++
+		eventually(t, "a message: "+headline, func() bool { return len(transport.bodies("hooks.example")) == messages })
+		if got := transport.bodies("hooks.example")[messages-1]; !strings.Contains(got, headline) {
+			t.Errorf("%s, want %s", got, headline)
+		}
+	}
+	tell(1, true, "afterchat: target help is paused: it answered 401")
+	tell(2, false, "afterchat: target help is paused: it answered 401")
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = startFrom(t, path, transport, nil)
+	tell(3, false, "afterchat: target help is paused: it answered 401")
+	tell(4, true, "afterchat: 1 delivery to help is dead: rejected 422")
+	tell(5, false, "afterchat: 12 deliveries to help are dead: rejected 422")
+	tell(6, true, "afterchat: 12 deliveries to help are dead: rejected 400")
+	tell(7, true, "afterchat: 12 deliveries to help are dead: rejected 422, and 1 more", "12 deliveries to help are dead: rejected 422", "target crm is paused")
+	tell(8, false, "afterchat: 9 deliveries to help are dead: rejected 422, and 1 more", "9 deliveries to help are dead: rejected 422", "target crm is paused")
+	tell(9, true, "afterchat: 3 hooks could not be read and are in quarantine")
+}
+
+// TestAlertIsTriedAgain: what could not be told is told at the next look.
+func TestAlertIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	r := startGateway(t, alertConfig, transport)
+	now := time.Now().UTC()
+	memory := r.alertOnce(t.Context(), alert.Memory{}, now)
+	if err := r.stop(); err != nil { // closes the ledger, which is an alert
+		t.Fatal(err)
+	}
+	transport.set("hooks.example", http.StatusInternalServerError)
+	memory = r.alertOnce(t.Context(), memory, now.Add(alertLook))
+	transport.set("hooks.example", 0)
+	memory = r.alertOnce(t.Context(), memory, now.Add(2*alertLook))
+	r.alertOnce(t.Context(), memory, now.Add(3*alertLook))
+	if got := transport.bodies("hooks.example"); len(got) != 1 || !strings.Contains(got[0], "hooks cannot be stored") {
 		t.Errorf("%q", got)
 	}
 }
