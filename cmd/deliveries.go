@@ -85,10 +85,20 @@ func (c deliveriesListCommand) Run(p *program) error {
 		return writeJSON(p.stdout, gateway.DeliveryList{Items: append([]gateway.Delivery{}, all...)})
 	}
 	writeDeliveries(p.stdout, all, time.Now())
+	if len(all) == 0 {
+		p.tellUnknown(ctx, api, strings.Join(c.Query, " "))
+	}
 	if more {
 		_, _ = fmt.Fprintf(p.stderr, "There are more than these %d; --limit 0 lists all.\n", len(all))
 	}
 	return nil
+}
+
+// tellUnknown says, where a search found nothing, which names in it nobody has.
+func (p *program) tellUnknown(ctx context.Context, api *gateway.API, search string) {
+	for _, line := range gateway.UnknownNames(ctx, api, search) {
+		_, _ = fmt.Fprintln(p.stderr, printable(line))
+	}
 }
 
 // writeDeliveries is the list for people.
@@ -132,6 +142,7 @@ func (c deliveriesListCommand) failures(ctx context.Context, p *program, api *ga
 	}
 	if len(list.Items) == 0 {
 		_, err := fmt.Fprintln(p.stdout, "No failures.")
+		p.tellUnknown(ctx, api, strings.Join(c.Query, " "))
 		return err
 	}
 	writeFailures(p.stdout, list.Items)

@@ -87,6 +87,9 @@ func (c replayStartCommand) Run(p *program) error {
 	if c.DryRun || c.Format == "text" {
 		writeDryRun(p.stdout, dry)
 	}
+	if dry.Count == 0 {
+		p.tellUnknown(ctx, api, asked.Query)
+	}
 	if c.DryRun || dry.Count == 0 {
 		return nil
 	}

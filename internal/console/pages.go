@@ -197,6 +197,9 @@ func (v *visit) list(title, active string) (page.List, ledger.Filter, ledger.Pag
 	if err != nil {
 		l.SearchE = err.Error()
 	}
+	if l.SearchE == "" {
+		l.Alarms = v.unknownNames(f)
+	}
 	return l, f, p
 }
 
@@ -214,7 +217,7 @@ func (v *visit) facet(field, label string, values []string) page.Facet {
 
 var stateNames = []string{"pending", "delivered", "dead", "skipped", "superseded"}
 
-// names are the names of the targets and sources of the configuration, and of targets that only the ledger knows.
+// names are the names of the targets and sources of the configuration, and of those that only the ledger knows.
 func (v *visit) names(stats ledger.Stats) (targets, sources []string) {
 	for _, t := range v.console.targets(stats) {
 		targets = append(targets, t.Name)
@@ -222,5 +225,5 @@ func (v *visit) names(stats ledger.Stats) (targets, sources []string) {
 	for _, s := range v.console.sources(stats) {
 		sources = append(sources, s.Name)
 	}
-	return targets, sources
+	return targets, ledgerSources(sources, stats)
 }

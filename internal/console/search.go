@@ -462,25 +462,28 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// distance is the number of letters inserted, left out or replaced.
+// distance is the number of letters inserted, left out or replaced, or of neighbours that changed places.
 func distance(a, b string) int {
 	if len(a) > 64 || len(b) > 64 {
 		return max(len(a), len(b))
 	}
-	last := make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
+	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
-		corner := last[0]
-		last[0] = i
+		before, last, row = last, row, before
+		row[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
 			if a[i-1] == b[j-1] {
 				cost = 0
 			}
-			corner, last[j] = last[j], min(last[j]+1, last[j-1]+1, corner+cost)
+			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
 		}
 	}
-	return last[len(b)]
+	return row[len(b)]
 }

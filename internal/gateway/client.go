@@ -318,5 +318,26 @@ const LeastPassword = password.Least
 // HashPassword makes a value of admin.password.
 func HashPassword(text string) string { return password.Hash(text) }
 
+// UnknownNames says which targets and sources a search names that neither the configuration nor the ledger knows.
+func UnknownNames(ctx context.Context, a *API, search string) []string {
+	f, err := console.ParseQuery(search, time.Now())
+	if err != nil || len(f.Targets) == 0 && len(f.Sources) == 0 {
+		return nil // the API has told of the mistake
+	}
+	var targets console.List[console.Target]
+	var sources console.List[console.Source]
+	if a.Get(ctx, "/targets", nil, &targets) != nil || a.Get(ctx, "/sources", nil, &sources) != nil {
+		return nil // it is a hint only
+	}
+	var targetNames, sourceNames []string
+	for _, t := range targets.Items {
+		targetNames = append(targetNames, t.Name)
+	}
+	for _, s := range sources.Items {
+		sourceNames = append(sourceNames, s.Name)
+	}
+	return console.UnknownNames(f, targetNames, sourceNames)
+}
+
 // SearchHelp says in lines what can be searched for.
 func SearchHelp() string { return console.SearchHelp() }
