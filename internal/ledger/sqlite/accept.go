@@ -64,7 +64,7 @@ func (a *arrival) do(t *tx) error {
 	default:
 		err = a.revise(t, k)
 	}
-	if err == nil {
+	if err == nil && !a.Hook.Import {
 		t.heard(source, at)
 	}
 	return err

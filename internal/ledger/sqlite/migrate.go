@@ -10,6 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
+	"sync"
+
+	"modernc.org/sqlite"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 )
@@ -69,5 +73,53 @@ func migrate(ctx context.Context, db *sql.Conn) error {
 			return fmt.Errorf("schema version %d: %w", version+1, err)
 		}
 	}
+	return sameSchema(ctx, db)
+}
+
+// sameSchema returns a damageError unless tables and indexes are as the schema files make them: after one wrong bit in
+// their text SQLite would look for a column that nobody has, and not call it damage. The full-text index is left out, for
+// it can be made anew.
+func sameSchema(ctx context.Context, db *sql.Conn) error {
+	want, err := freshSchema()
+	if err != nil {
+		return err
+	}
+	got, err := schemaOf(ctx, db)
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return &damageError{"its tables are not those that it was made with"}
+	}
 	return nil
+}
+
+// freshSchema is the schema of a ledger that has just been made.
+var freshSchema = sync.OnceValues(func() (string, error) {
+	connector, err := sqlite.NewConnector(":memory:")
+	if err != nil {
+		return "", err
+	}
+	db := sql.OpenDB(connector)
+	defer func() { _ = db.Close() }()
+	ctx := context.Background()
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return "", err
+	}
+	steps, err := versions()
+	if err != nil {
+		return "", err
+	}
+	if _, err := conn.ExecContext(ctx, strings.Join(steps, "\n")); err != nil {
+		return "", err
+	}
+	return schemaOf(ctx, conn)
+})
+
+func schemaOf(ctx context.Context, conn *sql.Conn) (string, error) {
+	var out string
+	err := conn.QueryRowContext(ctx, `SELECT group_concat(type || ' ' || name || ' ' || tbl_name || ' ' || sql, ';' ORDER BY name)
+		FROM sqlite_schema WHERE name NOT LIKE 'search%' AND name NOT LIKE 'sqlite_%'`).Scan(&out)
+	return out, err
 }

@@ -309,3 +309,29 @@ func TestAnyBit(t *testing.T) {
 		}
 	}
 }
+
+// TestWrongSchemaText: a bit in the text of a table is damage, though every page is well-formed.
+func TestWrongSchemaText(t *testing.T) {
+	t.Parallel()
+	path := filled(t, 3, false)
+	change(t, path, func(b []byte) []byte {
+		wrong := bytes.ReplaceAll(b, []byte("received_at  INTEGER"), []byte("receivee_at  INTEGER"))
+		if bytes.Equal(b, wrong) {
+			t.Fatal("the schema has no such column")
+		}
+		return wrong
+	})
+	l, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Accept(context.Background(), hook("new", "help")); err != nil {
+		t.Error(err)
+	}
+	if l.aside.Load() != 1 {
+		t.Error("the damaged ledger is not set aside")
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
+	}
+}
