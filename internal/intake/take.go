@@ -15,7 +15,7 @@ import (
 var ErrNoSource = errors.New("there is no such source")
 
 // Take takes a hook of a source that came some time ago, by the same way as one that comes now, and stores it. With only,
-// no other target gets it. It counts in no metric, so that no alert is raised. The error is a *source.Error if the hook
+// no other target gets it. It counts in no metric and is no sign of life of its source. The error is a *source.Error if the hook
 // cannot be read; then nothing is stored.
 func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, only string) (ledger.Acceptance, error) {
 	i := slices.IndexFunc(h.Sources, func(s Source) bool { return s.Name == name })
@@ -37,7 +37,7 @@ func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, only 
 	plan := narrowed(h.Plan(&conversation), only)
 	return h.Ledger.Accept(ctx, ledger.Hook{
 		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
-		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
+		Session: decoded.Session, SessionWindow: decoded.SessionWindow, Import: true,
 		Plan: func(id string, revision int) ledger.Plan {
 			return narrowed(h.planAs(conversation, id, revision, plan), only)
 		},

@@ -39,6 +39,7 @@ type Hook struct {
 	Conversation  chat.Conversation // Source, Brand and ReceivedAt filled; Revision is the ledger's to say
 	Session       string            // see source.Decoded
 	SessionWindow time.Duration
+	Import        bool // it does not come from its source now, and is no sign of life of it: Stats.LastHook stays
 
 	// Plan says which targets get the conversation. The engine calls it inside the transaction with the id and revision
 	// that it found, and only when there is something new: once, unless the transaction had to be tried again and then

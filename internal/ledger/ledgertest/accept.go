@@ -242,6 +242,13 @@ func acceptHeard(d *desk) {
 	d.accept(at(hook("c2", 5, "a"), "shop", 3), ledger.Unrouted, 1)
 	_, err := d.engine.Quarantine(d.Context(), ledger.Unreadable{Source: "desk", Raw: []byte("?"), ReceivedAt: start})
 	d.must(err)
+	imported := func(h ledger.Hook) ledger.Hook {
+		h.Import = true
+		return h
+	}
+	d.accept(imported(at(hook("c3", 5, "a"), "shop", 9)), ledger.Unrouted, 1)
+	d.accept(imported(at(hook("c3", 5, "a"), "shop", 10)), ledger.Repeated, 1)
+	d.accept(imported(at(hook("c4", 5, "a"), "store", 9)), ledger.Unrouted, 1)
 	d.reopen()
 	d.equal("last hooks", d.stats().LastHook, map[string]time.Time{"shop": start.Add(7 * time.Minute), "desk": start})
 }

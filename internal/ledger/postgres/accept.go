@@ -119,7 +119,7 @@ func (d *desk) take(a *arrival) error {
 	default:
 		err = d.revise(a, k)
 	}
-	if err == nil {
+	if err == nil && !a.Hook.Import {
 		d.heard(a.Hook.Conversation.Source, a.Hook.Conversation.ReceivedAt)
 	}
 	return err
