@@ -208,7 +208,11 @@ func writeDelivery(w io.Writer, d gateway.DeliveryDetail) {
 	say("state", d.State)
 	say("revision", strconv.Itoa(d.Revision))
 	if d.Held > 0 {
-		say("held", fmt.Sprintf("revision %d as %s %s", d.Held, d.Receipt.ID, d.Receipt.URL))
+		held := fmt.Sprintf("revision %d", d.Held)
+		if d.Receipt.ID != "" {
+			held += " as " + d.Receipt.ID
+		}
+		say("held", strings.TrimSpace(held+" "+d.Receipt.URL))
 	}
 	say("routes", strings.Join(d.Routes, ", "))
 	say("visitor", strings.TrimSpace(d.Visitor+" "+bracket(d.Email)))
@@ -219,8 +223,8 @@ func writeDelivery(w io.Writer, d gateway.DeliveryDetail) {
 	if d.Uncertain {
 		say("uncertain", "an attempt may have been taken although it failed")
 	}
-	for _, a := range d.Log {
-		line := fmt.Sprintf("%s  #%d %s", stamp(a.At), a.Number, a.Kind)
+	for i, a := range d.Log {
+		line := fmt.Sprintf("%s  #%d %s", stamp(a.At), i+1, a.Kind) // a.Number begins anew with a replay
 		if a.Status > 0 {
 			line += " " + strconv.Itoa(a.Status)
 		}
