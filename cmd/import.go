@@ -140,7 +140,9 @@ func (i *importing) file(ctx context.Context, path string) error {
 	if info, statErr := os.Stat(path); statErr == nil {
 		last = info.Size()
 	}
-	i.done += last
+	if i.done += last; err == nil && i.hooks > 0 {
+		i.show(i.done) // with what follows the last hook
+	}
 	return err
 }
 
@@ -148,7 +150,7 @@ func (i *importing) file(ctx context.Context, path string) error {
 func (i *importing) show(done int64) {
 	if now := time.Now(); !i.bar.bar || now.Sub(i.shown) > 100*time.Millisecond || done == i.bytes {
 		i.shown = now
-		i.bar.showBytes(done, i.bytes, fmt.Sprintf("%d hooks", i.hooks))
+		i.bar.showBytes(done, i.bytes, count(i.hooks, "hook"))
 	}
 }
 
@@ -227,9 +229,9 @@ func eachHook(path string, take func(storedHook) error) error {
 	}
 	d := json.NewDecoder(in)
 	n := 0
-	give := func(value json.RawMessage) error {
+	give := func(value json.RawMessage, read int64) error {
 		n++
-		return take(storedHook{place: fmt.Sprintf("%s: hook %d", path, n), contentType: "application/json", body: value, read: d.InputOffset()})
+		return take(storedHook{place: fmt.Sprintf("%s: hook %d", path, n), contentType: "application/json", body: value, read: read})
 	}
 	for {
 		err := eachValue(d, give)
@@ -254,21 +256,24 @@ func isSyntax(err error) bool {
 	return broken || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// eachValue reads the next value; of a list, each of its items.
-func eachValue(d *json.Decoder, give func(json.RawMessage) error) error {
+// eachValue reads the next value; of a list, each of its items. give is told how many bytes are read with it, of an item
+// about.
+func eachValue(d *json.Decoder, give func(value json.RawMessage, read int64) error) error {
 	var value json.RawMessage
 	if err := d.Decode(&value); err != nil {
 		return err
 	}
 	if value[0] != '[' {
-		return give(value)
+		return give(value, d.InputOffset())
 	}
 	var list []json.RawMessage
 	if err := json.Unmarshal(value, &list); err != nil {
 		return err
 	}
+	read := d.InputOffset() - int64(len(value))
 	for _, item := range list {
-		if err := give(item); err != nil {
+		read += int64(len(item)) + 1 // and a bracket or a comma
+		if err := give(item, read); err != nil {
 			return err
 		}
 	}
