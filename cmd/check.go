@@ -69,7 +69,13 @@ func (c checkCommand) Run(p *program) error {
 
 func fine(p *program, cfg *config.Config) {
 	routes := "no routes: everything goes to every target"
-	if n := len(cfg.Definition.Routes); n > 0 {
+	n := 0
+	for _, r := range cfg.Definition.Routes {
+		if !r.Alert { // that of alerts is none of the file's
+			n++
+		}
+	}
+	if n > 0 {
 		routes = count(n, "route")
 	}
 	_, _ = fmt.Fprintf(p.stdout, "%s: fine (%s, %s, %s)%s\n", p.commands.Config,

@@ -104,7 +104,7 @@ func (c *console) serve(e echo.Context, who Person, p endpoint) error {
 		return fmt.Errorf("writing the answer: %w", err)
 	}
 	status := p.status
-	if status == 0 {
+	if _, dry := answer.(DryRun); status == 0 || dry { // nothing is created
 		status = http.StatusOK
 	}
 	return q.write(status, echo.MIMEApplicationJSON, body.Bytes())

@@ -170,10 +170,11 @@ func (d *describer) operation(p endpoint, problem schema) schema {
 	for _, q := range p.query {
 		parameters = append(parameters, schema{"name": q.name, "in": "query", "description": q.doc, "schema": schema{"type": "string"}})
 	}
-	out := schema{
-		"operationId": operationID(p), "summary": p.doc, "x-role": p.need.String(),
-		"responses": schema{statusText(p): d.success(p), "default": problem},
+	responses := schema{statusText(p): d.success(p), "default": problem}
+	if _, also := p.body.(NewReplay); also {
+		responses["200"] = schema{"description": "with dry_run: what it would replay", "content": schema{"application/json": schema{"schema": d.of(reflect.TypeFor[DryRun]())}}}
 	}
+	out := schema{"operationId": operationID(p), "summary": p.doc, "x-role": p.need.String(), "responses": responses}
 	if len(parameters) > 0 {
 		out["parameters"] = parameters
 	}
@@ -210,9 +211,5 @@ func (d *describer) success(p endpoint) schema {
 	case map[string]any:
 		return schema{"description": p.doc, "content": schema{"application/json": schema{"schema": schema{"type": "object"}}}}
 	}
-	answer := d.of(reflect.TypeOf(p.answer))
-	if _, also := p.body.(NewReplay); also {
-		answer = schema{"oneOf": []schema{answer, d.of(reflect.TypeFor[DryRun]())}}
-	}
-	return schema{"description": p.doc, "content": schema{"application/json": schema{"schema": answer}}}
+	return schema{"description": p.doc, "content": schema{"application/json": schema{"schema": d.of(reflect.TypeOf(p.answer))}}}
 }

@@ -162,7 +162,7 @@ func (v *visit) startReplay() error {
 	}
 	rate, err := strconv.ParseFloat(v.FormValue("per_second"), 64)
 	if err != nil {
-		return &InputError{Text: fmt.Sprintf("%q is no number per second", v.FormValue("per_second")), Hint: "Write a number such as 20; 0 leaves it to the targets."}
+		return &InputError{Text: fmt.Sprintf("%q is no number per second", v.FormValue("per_second")), Hint: "Write a number such as 50; 0 leaves it to the targets."}
 	}
 	_, err = v.console.replay(ctx, v.who, NewReplay{Query: query, With: v.FormValue("with"), PerSecond: &rate})
 	return err

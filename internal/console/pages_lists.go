@@ -351,7 +351,7 @@ func maskFilter(f ledger.Filter) ledger.Filter {
 func newReplayPage(v *visit) (page.View, error) {
 	l, f, _ := v.list("Replay", "replays")
 	f.States = []ledger.State{ledger.Dead}
-	out := page.NewReplay{Frame: l.Frame, Query: FormatQuery(f), Filter: l.Filter}
+	out := page.NewReplay{Frame: l.Frame, Query: FormatQuery(f), Filter: l.Filter, PerSecond: DefaultReplayRate}
 	out.Search, out.Static = "", true
 	if l.SearchE != "" {
 		return out, nil

@@ -408,6 +408,9 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 	if dry := answered[console.DryRun](c, "POST", "/replays", `{"q":"target:help","where":"rating > 2","dry_run":true}`); dry.Count != 1 {
 		t.Errorf("dry run with a condition: %+v", dry)
 	}
+	if status, _, _ := c.ask("POST", "/api/v1/replays", `{"dry_run":true}`); status != http.StatusOK {
+		t.Errorf("a dry run is answered with %d: nothing is created", status)
+	}
 	if p := c.refused(http.StatusUnprocessableEntity, "POST", "/replays", `{"where":"ratng > 2"}`); len(p.Mistakes) != 1 || p.Mistakes[0].Column != 1 {
 		t.Errorf("mistakes: %+v", p)
 	}

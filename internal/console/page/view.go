@@ -275,6 +275,8 @@ type NewReplay struct {
 	Count  int64
 	Groups []ledger.Failure
 	Sample *Delivery // with what changes
+	// PerSecond is offered.
+	PerSecond int
 }
 
 // Playground is the page where a hook is tried.
