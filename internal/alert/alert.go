@@ -28,14 +28,15 @@ func Kinds() []Kind { return []Kind{Dead, Paused, Silent, Quarantined, Ledger} }
 
 // Seen is what is known of a gateway at one moment.
 type Seen struct {
-	// Dead are the deliveries that were given up since the time that Memory.DeadSince says, in groups.
+	// Dead are the deliveries that were given up since the time that Memory.Since says, in groups.
 	Dead []Group
 	// Paused are the targets that are paused, but for those that a person has paused, with the reason.
 	Paused map[string]string
 	// Silent are the sources that are silent for longer than expected, with the time of their last hook, zero for none.
 	Silent map[string]time.Time
-	// Quarantined counts the hooks in quarantine.
-	Quarantined int64
+	// Quarantined counts the hooks in quarantine, Unread those of them that came since the time that Memory.Since says:
+	// others may have been taken out meanwhile.
+	Quarantined, Unread int64
 	// Ledger are what is wrong with the ledger, in words.
 	Ledger []string
 }
@@ -49,8 +50,8 @@ type Group struct {
 // Memory is what has been told. Its zero value has seen nothing; the first Next only learns what lasts already and tells
 // it.
 type Memory struct {
-	// DeadSince is the time after which dead deliveries have not been told of.
-	DeadSince time.Time
+	// Since is the time after which dead deliveries and hooks in quarantine have not been told of.
+	Since time.Time
 
 	told        time.Time // when the last message was made
 	paused      map[string]string
@@ -71,8 +72,8 @@ type Message struct {
 // kinds that somebody wants.
 func Next(m Memory, seen Seen, on []Kind, every time.Duration, now time.Time) (Memory, *Message) {
 	if !m.began {
-		m.began, m.DeadSince, m.quarantined = true, now, seen.Quarantined
-		seen.Dead = nil
+		m.began, m.Since, m.quarantined = true, now, seen.Quarantined
+		seen.Dead, seen.Unread = nil, 0
 	}
 	if !m.told.IsZero() && now.Sub(m.told) < every {
 		return m, nil
@@ -87,7 +88,7 @@ func Next(m Memory, seen Seen, on []Kind, every time.Duration, now time.Time) (M
 		case Silent:
 			lines = append(lines, silentLines(m.silent, seen.Silent, now)...)
 		case Quarantined:
-			if n := seen.Quarantined - m.quarantined; n > 0 {
+			if n := max(seen.Unread, seen.Quarantined-m.quarantined); n > 0 {
 				lines = append(lines, fmt.Sprintf("%s could not be read and %s in quarantine", count(n, "hook"), areIs(n)))
 			}
 		case Ledger:
@@ -95,7 +96,7 @@ func Next(m Memory, seen Seen, on []Kind, every time.Duration, now time.Time) (M
 		}
 	}
 	m.paused, m.silent, m.quarantined, m.ledger = maps.Clone(seen.Paused), maps.Clone(seen.Silent), seen.Quarantined, slices.Clone(seen.Ledger)
-	m.DeadSince = now
+	m.Since = now
 	if len(lines) == 0 {
 		return m, nil
 	}
@@ -156,7 +157,7 @@ func silentLines(before, now map[string]time.Time, at time.Time) []string {
 			lines = append(lines, "source "+source+" has sent nothing yet")
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("source %s has sent nothing for %s", source, at.Sub(now[source]).Round(time.Minute)))
+		lines = append(lines, fmt.Sprintf("source %s has sent nothing for %s", source, span(at.Sub(now[source]))))
 	}
 	for _, source := range slices.Sorted(maps.Keys(before)) {
 		if _, still := now[source]; !still {
@@ -164,6 +165,22 @@ func silentLines(before, now map[string]time.Time, at time.Time) []string {
 		}
 	}
 	return lines
+}
+
+// span is a length of time as the console writes it, at least a second.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%d s", max(int(d.Seconds()), 1))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min", int(d.Minutes()))
+	case d < 48*time.Hour:
+		if minutes := int(d.Minutes()) % 60; minutes != 0 && d < 10*time.Hour {
+			return fmt.Sprintf("%d h %d min", int(d.Hours()), minutes)
+		}
+		return fmt.Sprintf("%d h", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
 }
 
 func ledgerLines(before, now []string) []string {

@@ -56,14 +56,23 @@ func TestNext(t *testing.T) {
 			{60, alert.Seen{}, ""},
 		}},
 		"a pause that ended before it could be told is not told": {alert.Kinds(), []minute{
-			{0, silent(time.Hour), "afterchat: source shop has sent nothing for 1h0m0s"},
+			{0, silent(time.Hour), "afterchat: source shop has sent nothing for 1 h"},
 			{1, paused, ""},
 			{20, silent(time.Hour), ""},
 		}},
 		"a silent source is told once, and that it sends again": {alert.Kinds(), []minute{
-			{0, silent(25 * time.Hour), "afterchat: source shop has sent nothing for 25h0m0s"},
+			{0, silent(25 * time.Hour), "afterchat: source shop has sent nothing for 25 h"},
 			{20, silent(25 * time.Hour), ""},
 			{40, alert.Seen{}, "afterchat: source shop sends again"},
+		}},
+		"short and long silence": {alert.Kinds(), []minute{
+			{0, silent(time.Millisecond), "afterchat: source shop has sent nothing for 1 s"},
+			{20, alert.Seen{}, "afterchat: source shop sends again"},
+			{40, silent(-39*time.Minute - 15*time.Second), "afterchat: source shop has sent nothing for 45 s"},
+			{60, alert.Seen{}, "afterchat: source shop sends again"},
+			{80, silent(20*time.Minute + 59*time.Second), "afterchat: source shop has sent nothing for 1 h 40 min"},
+			{100, alert.Seen{}, "afterchat: source shop sends again"},
+			{120, silent(70 * time.Hour), "afterchat: source shop has sent nothing for 3 days"},
 		}},
 		"a source that never sent": {alert.Kinds(), []minute{
 			{0, alert.Seen{Silent: map[string]time.Time{"shop": {}}}, "afterchat: source shop has sent nothing yet"},
@@ -73,6 +82,8 @@ func TestNext(t *testing.T) {
 			{1, alert.Seen{Quarantined: 7}, "afterchat: 2 hooks could not be read and are in quarantine"},
 			{20, alert.Seen{Quarantined: 3}, ""},
 			{40, alert.Seen{Quarantined: 4}, "afterchat: 1 hook could not be read and is in quarantine"},
+			{60, alert.Seen{Quarantined: 4, Unread: 3}, "afterchat: 3 hooks could not be read and are in quarantine"},
+			{80, alert.Seen{Quarantined: 6, Unread: 1}, "afterchat: 2 hooks could not be read and are in quarantine"},
 		}},
 		"the ledger": {alert.Kinds(), []minute{
 			{0, alert.Seen{Ledger: []string{"the ledger is full"}}, "afterchat: the ledger is full"},

@@ -93,10 +93,13 @@ func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Mem
 			seen.Paused[status.Name] = console.WithoutAnswer(status.Reason)
 		}
 	}
-	if memory.DeadSince.IsZero() {
+	if memory.Since.IsZero() {
 		return seen
 	}
-	failures, err := g.ledger.Failures(ctx, ledger.Filter{States: []ledger.State{ledger.Dead}, FailedSince: memory.DeadSince})
+	if stats.Quarantined > 0 {
+		seen.Unread = g.unreadSince(ctx, memory.Since)
+	}
+	failures, err := g.ledger.Failures(ctx, ledger.Filter{States: []ledger.State{ledger.Dead}, FailedSince: memory.Since})
 	if err != nil {
 		return seen
 	}
@@ -107,6 +110,31 @@ func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Mem
 		}
 	}
 	return seen
+}
+
+// mostUnread is how many hooks in quarantine are counted at one look.
+const mostUnread = 10_000
+
+// unreadSince counts the hooks in quarantine that came since.
+func (g *Gateway) unreadSince(ctx context.Context, since time.Time) (n int64) {
+	page := ledger.Page{}
+	for n < mostUnread {
+		rows, err := g.ledger.Quarantined(ctx, nil, page)
+		if err != nil {
+			return n
+		}
+		for _, r := range rows.Items {
+			if r.ReceivedAt.Before(since) {
+				return n
+			}
+			n++
+		}
+		if rows.Next == "" {
+			return n
+		}
+		page.After, page.Limit = rows.Next, ledger.MaxPage
+	}
+	return n
 }
 
 // tell stores the alert for delivery; when the ledger cannot, it is sent without. An error means that nobody was told.

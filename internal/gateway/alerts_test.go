@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/afterchat/afterchat/internal/alert"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 const alertConfig = `version: 1
@@ -127,6 +129,34 @@ func TestAlertIsTriedAgain(t *testing.T) {
 	r.alertOnce(t.Context(), memory, now.Add(3*alertLook))
 	if got := transport.bodies("hooks.example"); len(got) != 1 || !strings.Contains(got[0], "hooks cannot be stored") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestAlertOfQuarantine: hooks that could not be read are told although others were taken out meanwhile.
+func TestAlertOfQuarantine(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	r := startGateway(t, strings.Replace(alertConfig, "alerts: {to: slack}", "alerts: {to: slack, on: [quarantined]}", 1), transport)
+	keep := func(body string, at time.Time) string {
+		q, err := r.ledger.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte(body), Reason: "no JSON", ReceivedAt: at})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return q.ID
+	}
+	now := time.Now().UTC()
+	old := keep("old", now.Add(-time.Hour))
+	memory := r.alertOnce(t.Context(), alert.Memory{}, now)
+	for i := range 60 {
+		keep(fmt.Sprint("new ", i), now.Add(time.Second))
+	}
+	if err := r.ledger.Release(t.Context(), old); err != nil {
+		t.Fatal(err)
+	}
+	r.alertOnce(t.Context(), memory, now.Add(time.Minute))
+	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })
+	if got, want := transport.bodies("hooks.example")[0], `{"text":"afterchat: 60 hooks could not be read and are in quarantine"}`; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
