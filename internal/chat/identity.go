@@ -30,6 +30,15 @@ func NewID(platform string, parts ...string) string {
 	return "c" + idEncoding.EncodeToString(h.Sum(nil)[:16])
 }
 
+// IsID tells whether a text has the form of an id.
+func IsID(text string) bool {
+	if len(text) != 27 || text[0] != 'c' {
+		return false
+	}
+	_, err := idEncoding.DecodeString(text[1:])
+	return err == nil
+}
+
 // Fingerprint is a digest of what a conversation says, apart from how and when it reached us: two hooks with the same
 // fingerprint are repeats.
 func (c *Conversation) Fingerprint() [16]byte {

@@ -126,7 +126,7 @@ func searchNames() []string {
 // SearchHelp says in lines what can be searched for.
 func SearchHelp() string {
 	var out strings.Builder
-	out.WriteString("A search is words and \"phrases\" of the text, and field:value; all of them must hold, of several values with commas between them any. The fields are\n\n")
+	out.WriteString("A search is words and \"phrases\" of the text, ids of conversations, and field:value; all of them must hold, of several values with commas between them any. The fields are\n\n")
 	told := map[string]bool{}
 	for _, f := range searchFields() {
 		about := f.about()
@@ -140,7 +140,8 @@ func SearchHelp() string {
 }
 
 // ParseQuery reads a search. Terms are separated by spaces, all must hold; of one field any of its values may match:
-// target:help state:dead,pending rating:<3 route:"bad rating" refund "credit card". now is what 24h counts from. The
+// target:help state:dead,pending rating:<3 route:"bad rating" refund "credit card". A word that is an id of ours is meant as
+// one. now is what 24h counts from. The
 // error is a *QueryError.
 func ParseQuery(text string, now time.Time) (ledger.Filter, error) {
 	var f ledger.Filter
@@ -151,6 +152,10 @@ func ParseQuery(text string, now time.Time) (ledger.Filter, error) {
 			word, quoted, err := s.value(false)
 			if err != nil {
 				return f, err
+			}
+			if !quoted && chat.IsID(word) {
+				_ = setField(&f, "id", word, now) // takes any text
+				continue
 			}
 			if strings.TrimSpace(word) != "" || !quoted && word != "" {
 				f.Text = append(f.Text, word)
@@ -223,7 +228,7 @@ func quoteValue(value string, ofField bool) string {
 	plain := value != "" && !strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == '\\' || ofField && r == ',' })
 	if plain && !ofField {
 		_, looksLikeField := (&scanner{rest: value}).fieldName()
-		plain = !looksLikeField
+		plain = !looksLikeField && !chat.IsID(value)
 	}
 	if plain {
 		return value

@@ -36,6 +36,8 @@ func TestParseQuery(t *testing.T) {
 		`rating:>2 rating:<=4`:                           {MinRating: &above, MaxRating: &four},
 		`rating:2`:                                       {MinRating: &two, MaxRating: &two},
 		`id:c1 external_id:9,10`:                         {IDs: []string{"c1"}, ExternalIDs: []string{"9", "10"}},
+		`cqmde4x8n35b1q3twmxa91zyfmr refund id:c1`:       {IDs: []string{"cqmde4x8n35b1q3twmxa91zyfmr", "c1"}, Text: []string{"refund"}},
+		`"cqmde4x8n35b1q3twmxa91zyfmr" cqmde4x8n35`:      {Text: []string{"cqmde4x8n35b1q3twmxa91zyfmr", "cqmde4x8n35"}},
 		`since:24h until:2026-11-22`:                     {Since: searchNow.Add(-24 * time.Hour), Until: time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)},
 		`since:1w2d12h`:                                  {Since: time.Date(2026, 11, 13, 0, 0, 0, 0, time.UTC)},
 		`failed_since:2026-11-01T08:00:00+01:00`:         {FailedSince: time.Date(2026, 11, 1, 7, 0, 0, 0, time.UTC)},
@@ -90,6 +92,7 @@ func TestFormatQuery(t *testing.T) {
 	for text, want := range map[string]string{
 		`"refund"  from:shop rating:<3 target:help state:dead,pending`: `target:help state:dead state:pending from:shop rating:<3 refund`,
 		`since:12h until:2026-11-22 rating:>=2`:                        `rating:>=2 since:2026-11-22 until:2026-11-22`,
+		`"cqmde4x8n35b1q3twmxa91zyfmr"`:                                `"cqmde4x8n35b1q3twmxa91zyfmr"`,
 		`route:"bad rating" "a:b" "two words"`:                         `route:"bad rating" "a:b" "two words"`,
 	} {
 		f, err := ParseQuery(text, searchNow)
@@ -105,7 +108,7 @@ func TestFormatQuery(t *testing.T) {
 func FuzzQuery(f *testing.F) {
 	for _, text := range []string{
 		`target:help state:dead rating:<3 from:shop "refund"`, `rating:>2.5 rating:<=1e300`, `since:1w2d12h is:unrouted`,
-		`route:"a,\"b\\" x\y "\" "`, `email:É@X`, "a\x00b\xff", `rating:-0 rating:<5e-324`, `until:0001-01-01`, `since:9999-12-31T23:59:59.999999999Z`,
+		`route:"a,\"b\\" x\y "\" "`, `email:É@X`, `"cqmde4x8n35b1q3twmxa91zyfmr" c00000000000000000000000000`, "a\x00b\xff", `rating:-0 rating:<5e-324`, `until:0001-01-01`, `since:9999-12-31T23:59:59.999999999Z`,
 	} {
 		f.Add(text)
 	}
