@@ -5,6 +5,7 @@ package cmd
 import (
 	"bytes"
 	"io"
+	"reflect"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -44,7 +45,7 @@ func usageOf(node *kong.Node) (ownUsage, bool) {
 	if node == nil || !node.Target.CanAddr() {
 		return nil, false
 	}
-	command, ok := node.Target.Addr().Interface().(ownUsage)
+	command, ok := reflect.TypeAssert[ownUsage](node.Target.Addr())
 	return command, ok
 }
 
