@@ -441,7 +441,15 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 		t.Errorf("an old chat that was imported waits since %s, which is an alert", crm.OldestPendingAt)
 	}
 	answered[console.Target](c, "POST", "/targets/crm/resume", "")
-	c.refused(http.StatusUnprocessableEntity, "POST", "/import?source=shop", "nonsense")
+	for path, body := range map[string]string{"/import?source=shop": `{"a":}`, "/explain": `{"source":"shop","payload":"{\"a\":}"}`} {
+		p := c.refused(http.StatusUnprocessableEntity, "POST", path, body)
+		if p.Hint != "nothing was stored" || strings.Contains(p.Detail, ";") {
+			t.Errorf("%s: %+v, want a reason, and a hint that nothing was stored", path, p)
+		}
+	}
+	if p := c.refused(http.StatusUnprocessableEntity, "POST", "/import?source=shop", "nonsense"); p.Hint != "send the hook as application/json; nothing was stored" {
+		t.Errorf("%+v", p)
+	}
 
 	r.recordOnce(t.Context())
 	series := get[console.Series](c, "/series?kind=source&since=1h&step=15m")

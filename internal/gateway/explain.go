@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -31,6 +32,12 @@ func Explain(cfg *config.Config, sourceName string, body []byte, contentType str
 	}
 	e.Previews, err = previews(cfg, e.Conversation.ID, e.Targets)
 	return e, err
+}
+
+// notKept is what is wrong with a hook that did not come from its source, so that it is in no quarantine.
+func notKept(e *source.Error) *source.Error {
+	hint := strings.TrimSuffix(strings.TrimSuffix(e.Hint, source.Kept), "; ")
+	return &source.Error{Reason: e.Reason, Hint: hint, Err: e.Err}
 }
 
 // previews asks the connectors what they would send for the first revision of a conversation that no target holds.
@@ -75,6 +82,9 @@ func explain(cfg *config.Config, sourceName string, body []byte, contentType str
 			return nil, err
 		}
 		decoded, err := decoder.Decode(source.Hook{Body: body, ContentType: contentType, ReceivedAt: received})
+		if unreadable, ok := errors.AsType[*source.Error](err); ok {
+			err = notKept(unreadable)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("the hook would be kept in quarantine: %w", err)
 		}

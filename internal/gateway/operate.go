@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/afterchat/afterchat/config"
@@ -263,9 +264,18 @@ func (g *Gateway) explain(_ context.Context, e console.Explain) (*console.Explai
 		return nil, &console.InputError{Text: unknown.Error(), Hint: "GET /api/v1/sources lists them"}
 	}
 	if unreadable, ok := errors.AsType[*source.Error](err); ok {
-		return nil, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
+		return nil, notStored(err, unreadable)
 	}
 	return explained, err
+}
+
+// notStored is an error about a hook that is in no quarantine.
+func notStored(err error, unreadable *source.Error) *console.UnreadableError {
+	out := &console.UnreadableError{Reason: strings.TrimSuffix(err.Error(), "; "+unreadable.Hint), Hint: "nothing was stored"}
+	if unreadable.Hint != "" {
+		out.Hint = unreadable.Hint + "; " + out.Hint
+	}
+	return out
 }
 
 // mistakes makes problems of a configuration those of a text that somebody has sent.
@@ -302,7 +312,8 @@ func (g *Gateway) take(ctx context.Context, h console.StoredHook) (console.Decod
 		return console.Decoded{}, &console.InputError{Text: unknownName("source", h.Source, names).Error(), Hint: "GET /api/v1/sources lists them"}
 	}
 	if unreadable, ok := errors.AsType[*source.Error](err); ok {
-		return console.Decoded{}, &console.UnreadableError{Reason: err.Error(), Hint: unreadable.Hint}
+		unreadable = notKept(unreadable)
+		return console.Decoded{}, notStored(unreadable, unreadable)
 	}
 	return console.Decoded{Conversation: a.ID, Revision: a.Revision, Result: string(a.Result), Targets: a.Targets}, err
 }

@@ -185,7 +185,7 @@ func (h *Handler) decode(src *Source, hook source.Hook) (d source.Decoded, err e
 	defer func() {
 		if p := recover(); p != nil {
 			h.Logger.Error("decoder.panic", "source", src.Name, "panic", p, "stack", string(debug.Stack()))
-			err = &source.Error{Reason: "the decoder failed on this body", Hint: "please report it; the body is kept and can be decoded again"}
+			err = &source.Error{Reason: "the decoder failed on this body", Hint: "please report it; " + source.Kept}
 		}
 	}()
 	return src.Decoder.Decode(hook)

@@ -66,7 +66,7 @@ func mistake(text string) error {
 		column := 1 + utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:])
 		reason = fmt.Sprintf("the body is not valid JSON at %d:%d: %v", line, column, err)
 	}
-	return &Error{Reason: reason, Hint: "the body is kept as it came and can be decoded again", Err: err}
+	return &Error{Reason: reason, Hint: Kept, Err: err}
 }
 
 // jsonReader walks over JSON. What it returns is of no use when invalid is set.

@@ -52,6 +52,10 @@ type Type struct {
 	New           func(Options) Decoder
 }
 
+// Kept is the hint where nothing can be done about a hook but to keep it, or the end of one. It holds for hooks that come
+// from their source, and not for those that somebody explains or imports.
+const Kept = "the body is kept as it came and can be decoded again"
+
 // Error says why a body is no conversation, in words for the person who configured the hook.
 type Error struct {
 	Reason string // what is wrong, without a trailing full stop
