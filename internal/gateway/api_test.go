@@ -411,6 +411,14 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 	if status, _, _ := c.ask("POST", "/api/v1/replays", `{"dry_run":true}`); status != http.StatusOK {
 		t.Errorf("a dry run is answered with %d: nothing is created", status)
 	}
+	for path, want := range map[string]string{
+		"/deliveries?target=hepl": "There is no target hepl; did you mean help?", "/conversations?q=from:shpo": "There is no source shpo; did you mean shop?",
+		"/replays/new?target=help": `name="per_second" type="number" min="0" step="any" value="50"`,
+	} {
+		if status, _, text := c.ask("GET", path, ""); status != http.StatusOK || !strings.Contains(string(text), want) {
+			t.Errorf("%s: %d, and the page does not say %q", path, status, want)
+		}
+	}
 	if p := c.refused(http.StatusUnprocessableEntity, "POST", "/replays", `{"where":"ratng > 2"}`); len(p.Mistakes) != 1 || p.Mistakes[0].Column != 1 {
 		t.Errorf("mistakes: %+v", p)
 	}
