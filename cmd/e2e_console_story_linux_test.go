@@ -58,9 +58,9 @@ func TestE2EConsoleStory(t *testing.T) {
 	conversation := ask[string](p, `location.pathname`)
 
 	// Its cause.
-	p.see("dead", "rejected 422", `"priority":"is not one of low, normal, high"`)
+	p.see("dead", "rejected 422")
 	p.click(".reveal button")
-	p.see("The parcel arrived broken.")
+	p.see("The parcel arrived broken.", `"priority":"is not one of low, normal, high"`)
 	p.run(`for (const d of document.querySelectorAll('details')) d.open = true`)
 	p.see(`"priority": "urgent"`)
 

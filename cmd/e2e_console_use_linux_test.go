@@ -180,10 +180,10 @@ func TestE2EConsoleWithoutScripts(t *testing.T) {
 	p.do(chromedp.SendKeys(chromedp.CSS("#q"), "visitor1@example.com state:dead"+kb.Enter))
 	p.until(`location.pathname === '/conversations' && document.querySelectorAll('[data-row]').length === 1`)
 	p.click("[data-open]")
-	p.see("is not one of low, normal, high", "Personal data is hidden")
+	p.see("rejected 422", "Personal data is hidden")
 	replaceIn(t, path, `"urgent"`, `"high"`)
 	p.click(".reveal button")
-	p.see("visitor1@example.com", "Where is my parcel?")
+	p.see("visitor1@example.com", "Where is my parcel?", "is not one of low, normal, high")
 
 	p.open("/configuration")
 	p.click(`form[action="/configuration/reload"] button`)

@@ -149,7 +149,10 @@ func (l *Ledger) dropJournal(now time.Time) func(context.Context) (bool, error) 
 			}
 			return nil
 		})
-		return more && err == nil, err
+		if err != nil {
+			return false, err // more may still be written to
+		}
+		return more, nil
 	}
 }
 
