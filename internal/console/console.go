@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
-	"net/url"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -242,5 +241,3 @@ func (c *console) audit(ctx context.Context, who Person, action, object, detail 
 		At: time.Now().UTC(), Who: who.Name, Address: who.Address, Action: action, Object: object, Detail: detail,
 	})
 }
-
-func queryEscape(s string) string { return url.QueryEscape(s) }

@@ -73,7 +73,7 @@ func (c *console) tellOnPage(e echo.Context, who Person, err error) error {
 		return err
 	}
 	if r, ok := errors.AsType[*refusal](err); ok && r.login {
-		return e.Redirect(http.StatusSeeOther, "/login?next="+queryEscape(e.Request().URL.RequestURI()))
+		return e.Redirect(http.StatusSeeOther, "/login?next="+url.QueryEscape(e.Request().URL.RequestURI()))
 	}
 	p, known := problemOf(err)
 	if !known {

@@ -13,6 +13,7 @@ import (
 	"encoding/binary"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -87,7 +88,7 @@ func (c *console) logIn(e echo.Context) error {
 	access, next := c.access(), ownPath(e.FormValue("next"))
 	from := access.addressOf(r)
 	again := func(why string) error {
-		return e.Redirect(http.StatusSeeOther, "/login?error="+why+"&next="+queryEscape(next))
+		return e.Redirect(http.StatusSeeOther, "/login?error="+why+"&next="+url.QueryEscape(next))
 	}
 	switch {
 	case access.Password == nil:

@@ -22,21 +22,18 @@ var functions = template.FuncMap{
 	"asset":        func(name string) string { return files().urls[name] },
 	"ago":          ago,
 	"clock":        func(t time.Time) string { return t.UTC().Format("15:04:05") },
-	"day":          func(t time.Time) string { return t.UTC().Format("Monday, 2 January 2006") },
 	"stamp":        func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 	"iso":          func(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) },
 	"number":       number,
 	"size":         size,
 	"short":        short,
 	"keep":         with,
-	"query":        func(v url.Values) string { return v.Encode() },
 	"took":         func(d time.Duration) string { return span(d) },
 	"stars":        stars,
 	"pretty":       pretty,
 	"join":         strings.Join,
 	"path":         url.PathEscape,
 	"signed":       func(s ledger.State) string { return s.String() },
-	"search":       searchOf,
 	"add":          func(a, b int) int { return a + b },
 	"tab":          tabOf,
 	"next":         func(v url.Values, cursor string) string { return with(v, "cursor", cursor) },
@@ -195,12 +192,4 @@ func pretty(text string) string {
 		return text
 	}
 	return out.String()
-}
-
-// searchOf writes one field as the search box reads it.
-func searchOf(field, value string) string {
-	if value == "" || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsSpace(r) || r == '"' || r == ':' }) {
-		return field + `:"` + strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), `"`, `\"`) + `"`
-	}
-	return field + ":" + value
 }

@@ -83,7 +83,7 @@ func full() []page.View {
 	}
 	facts := []page.Fact{{Name: "E-mail", Value: hostile}, {Name: "Page", Value: hostile, Link: "javascript:alert(7)"}}
 	conversation := page.Conversation{
-		Frame: frame("conversations"), Row: row, Shown: 2, Chat: &chat.Conversation{}, Messages: messages, Facts: facts, Routes: routes, RoutesNote: hostile,
+		Frame: frame("conversations"), Row: row, Shown: 2, Chat: &chat.Conversation{}, Messages: messages, Facts: facts, Routes: routes,
 		Deliveries: []page.Delivery{shown, {DeliveryRow: pending}},
 	}
 	masked := conversation
@@ -101,7 +101,7 @@ func full() []page.View {
 		},
 		page.Conversations{List: list("conversations"), Rows: []ledger.ConversationRow{row, {ID: "c2", BodiesGone: true, FirstAt: now}}},
 		conversation, masked, removed, unrouted,
-		page.Deliveries{List: list("deliveries"), Rows: []ledger.DeliveryRow{delivery, pending}, Total: 10000, More: true, Failures: failures},
+		page.Deliveries{List: list("deliveries"), Rows: []ledger.DeliveryRow{delivery, pending}, Total: 10000, More: true},
 		page.Failures{List: list("failures"), Groups: failures},
 		page.Quarantine{List: list("quarantine"), Rows: []ledger.QuarantineRow{quarantined}},
 		page.Unreadable{Frame: frame("quarantine"), Row: quarantined, Raw: hostile, Cut: true, Shown: true, Today: hostile},

@@ -56,20 +56,18 @@ type Alarm struct {
 // Overview is the first page.
 type Overview struct {
 	Frame
-	Hooks       Chart
-	Deliveries  Chart
-	Range       string // 1h, 24h, 7d
-	Stats       ledger.Stats
-	Pending     int64
-	Dead        int64
-	Oldest      time.Time // the oldest pending delivery; zero: none
-	HookCount   int64     // in the range
-	Delivered   int64     // in the range
-	Targets     []Target
-	Sources     []Source
-	Failures    []ledger.Failure
-	ConfigHash  string
-	ConfigError string
+	Hooks      Chart
+	Deliveries Chart
+	Range      string // 1h, 24h, 7d
+	Stats      ledger.Stats
+	Pending    int64
+	Dead       int64
+	Oldest     time.Time // the oldest pending delivery; zero: none
+	HookCount  int64     // in the range
+	Delivered  int64     // in the range
+	Targets    []Target
+	Sources    []Source
+	Failures   []ledger.Failure
 }
 
 // Target is one target with how it is.
@@ -137,10 +135,9 @@ type Conversations struct {
 // Deliveries is the list of deliveries.
 type Deliveries struct {
 	List
-	Rows     []ledger.DeliveryRow
-	Total    int64 // that the filter selects
-	More     bool  // Total is a lower bound
-	Failures []ledger.Failure
+	Rows  []ledger.DeliveryRow
+	Total int64 // that the filter selects
+	More  bool  // Total is a lower bound
 }
 
 // Failures is the page of what failed alike.
@@ -160,7 +157,6 @@ type Conversation struct {
 	Masked     bool   // personal data is hidden
 	Facts      []Fact
 	Routes     []Route
-	RoutesNote string
 	Deliveries []Delivery
 }
 
@@ -294,11 +290,7 @@ type Playground struct {
 	Facts       []Fact
 	Routes      []Route
 	Outputs     []Output
-	Samples     []Sample
 }
-
-// Sample is a payload that can be picked.
-type Sample struct{ Name, Link string }
 
 // Mistake is one mistake in what was typed.
 type Mistake struct {

@@ -21,6 +21,7 @@ import (
 
 // Engine is what an engine offers. The comments of package ledgers' types are its protocol.
 type Engine interface {
+	Operator
 	Accept(ctx context.Context, h ledger.Hook) (ledger.Acceptance, error)
 	Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Quarantined, error)
 	Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error)

@@ -4,6 +4,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/afterchat/afterchat/internal/ledger"
@@ -51,21 +52,12 @@ func (t *tx) log(r *row.Delivery, revision int, a ledger.Attempt) error {
 		revision, a.Number, row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason, a.Class, a.Config, a.Response)
 }
 
-// Replay makes a dead delivery due now, with new attempts to spend. What is known of the target stays: its receipt, and
-// that an attempt may have been taken. It returns ledger.ErrNotFound if there is no such dead delivery, or if retention
-// has taken what it would send.
+// Replay is ReplayDelivery with the configuration of the day, but returns ledger.ErrNotFound for a delivery that is not
+// dead.
 func (l *Ledger) Replay(ctx context.Context, id, target string) error {
-	return l.write(ctx, func(t *tx) error {
-		r, bodies, err := t.delivery(id, target)
-		switch {
-		case err != nil:
-			return fmt.Errorf("delivery of %s to %s: %w", id, target, err)
-		case r.State != ledger.Dead:
-			return fmt.Errorf("dead delivery of %s to %s: %w, it is %s", id, target, ledger.ErrNotFound, r.State)
-		case !bodies:
-			return fmt.Errorf("delivery of %s to %s: %w, retention has removed the conversation", id, target, ledger.ErrNotFound)
-		}
-		t.wake(r.Target)
-		return t.store(r, r.Replay(ledger.Replay{}, row.Micros(t.now)))
-	})
+	err := l.ReplayDelivery(ctx, id, target, ledger.Replay{})
+	if errors.Is(err, ledger.ErrState) {
+		return fmt.Errorf("%w as a dead one: %s", ledger.ErrNotFound, err.Error())
+	}
+	return err
 }
