@@ -134,7 +134,9 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 	if o.kind != kindShutdown || o.tried {
 		s.Attempt = &ledger.Attempt{
 			At: res.started, Number: d.Attempt, Kind: o.kind, Duration: res.ended.Sub(res.started), Status: o.status,
-			Reason: join(o.reason, o.hint), Detail: ledger.Detail{Class: classOf(o.kind, o.status, res.err), Config: res.config, Response: response(res.err)},
+			Reason: join(o.reason, o.hint), Detail: ledger.Detail{
+				Class: classOf(o.kind, o.status, res.err), Config: res.config, Response: response(res.err), Prior: d.Receipt, Uncertain: d.Uncertain,
+			},
 		}
 	}
 	for n := 1; ; n++ {

@@ -209,6 +209,7 @@ type Settled struct {
 // Attempt is one line of the log of attempts.
 type Attempt struct {
 	At       time.Time
+	Revision int    // that was tried; Attempts fills it in, a Settlement has it beside its line
 	Number   int    // 1, 2, … within the revision
 	Kind     string // ok, temporary, throttled, rejected, denied, mapping, panic, crash, shutdown
 	Duration time.Duration

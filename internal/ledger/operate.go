@@ -133,6 +133,10 @@ type Detail struct {
 	Class    string // see DeliveryRow
 	Config   string // hash of the configuration that rendered it; "": it was not rendered
 	Response string // what the target answered to a failure, cut; it may hold what the visitor said, but no secret
+	// Prior and Uncertain are what the attempt knew of the target, as in the Record: with the revision and Config they tell
+	// what was sent.
+	Prior     connectors.Receipt
+	Uncertain bool
 }
 
 // MaxResponse is how many bytes of an answer are kept at most.

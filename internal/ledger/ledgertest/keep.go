@@ -203,15 +203,20 @@ func retainQuarantine(d *desk) {
 	d.equal("quarantined", d.stats().Quarantined, int64(0))
 }
 
-// retainConfigs: what a delivery was accepted under or tried with stays, and what is in force.
+// retainConfigs: what a delivery was accepted under or tried with stays, and what an attempt was made with, and what is in
+// force.
 func retainConfigs(d *desk) {
 	d.reopen(keeping)
-	all := []string{"accepted-under", "today", "once", "nobody's", "in force"}
+	all := []string{"accepted-under", "today", "once", "of an attempt", "nobody's", "in force"}
 	for _, hash := range all {
 		d.must(d.engine.SaveConfig(d.Context(), hash, []byte(hash)))
 	}
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
 	d.settle(d.claim("help"), ledger.Pending, later)
+	d.accept(to(hook("c3", 5, "c"), "log"), ledger.Accepted, 1)
+	d.settle(d.claim("log"), ledger.Delivered, delivered, func(s *ledger.Settlement) {
+		s.Attempt = &ledger.Attempt{At: start, Number: 1, Kind: "ok", Detail: ledger.Detail{Config: "of an attempt"}}
+	})
 	h := to(hook("c2", 5, "b"), "crm")
 	p := h.Plan("", 0)
 	p.Config = "once"
@@ -234,7 +239,7 @@ func retainConfigs(d *desk) {
 		d.equal(what, got, want)
 	}
 	d.must(d.engine.Retain(d.Context(), in(2)))
-	snapshots("kept after two days", "accepted-under", "today", "once", "in force")
+	snapshots("kept after two days", "accepted-under", "today", "once", "of an attempt", "in force")
 	d.must(d.engine.Retain(d.Context(), in(400)))
 	snapshots("kept while something is pending", "accepted-under", "today", "in force")
 }

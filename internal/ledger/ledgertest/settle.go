@@ -115,12 +115,19 @@ func settleReceipts(d *desk) {
 func settleAttempts(d *desk) {
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
 	lines := []ledger.Attempt{
-		{At: start, Number: 1, Kind: "temporary", Duration: 1500 * time.Millisecond, Status: 503, Reason: "busy"},
-		{At: start.Add(time.Minute), Number: 2, Kind: "ok", Duration: time.Microsecond, Status: 201},
+		{At: start, Revision: 1, Number: 1, Kind: "temporary", Duration: 1500 * time.Millisecond, Status: 503, Reason: "busy"},
+		{
+			At: start.Add(time.Minute), Revision: 1, Number: 2, Kind: "ok", Duration: time.Microsecond, Status: 201, Detail: ledger.Detail{
+				Config: "today", Uncertain: true, Prior: connectors.Receipt{ID: "t1", URL: "https://example.com/t1", Parts: map[string]string{"contact": "7"}},
+			},
+		},
+		{At: start.Add(time.Hour), Revision: 2, Number: 1, Kind: "ok", Status: 200, Detail: ledger.Detail{Prior: connectors.Receipt{ID: "t1"}}},
 	}
 	d.settle(d.claim("help"), ledger.Pending, again, func(s *ledger.Settlement) { s.Attempt = &lines[0] })
 	d.settle(d.claim("help"), ledger.Pending, untried) // no line
 	d.settle(d.claim("help"), ledger.Delivered, delivered, func(s *ledger.Settlement) { s.Attempt = &lines[1] })
+	d.accept(to(hook("c1", 6, "b"), "help"), ledger.Revised, 2)
+	d.settle(d.claim("help"), ledger.Delivered, delivered, func(s *ledger.Settlement) { s.Attempt = &lines[2] })
 	got, err := d.engine.Attempts(d.Context(), "c1", "help")
 	d.must(err)
 	d.equal("attempts", got, lines)

@@ -113,7 +113,9 @@ func (c *claims) lease(t *tx) error {
 	if err := t.storeRows(stored); err != nil {
 		return err
 	}
-	t.storeLines(lines)
+	if err := t.storeLines(lines); err != nil {
+		return err
+	}
 	c.readBodies(t)
 	c.readNext(t)
 	return nil

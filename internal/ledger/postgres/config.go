@@ -12,7 +12,7 @@ import (
 
 // SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing else than
 // that it is in force: as long as this replica runs, until it saves another one, and for a day after that. Then retention
-// keeps it as long as a delivery refers to it.
+// keeps it as long as a delivery or an attempt refers to it.
 func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
 	l.config.Store(&hash)
 	return l.exec(ctx, `INSERT INTO config (hash, snapshot, used_at) VALUES ($1, $2, `+nowMicros+`)
@@ -43,7 +43,7 @@ func (l *Ledger) inForce(ctx context.Context) error {
 }
 
 // dropConfigs removes snapshots that are not in force and that no delivery was accepted under, tried with, or is bound
-// to. It takes a walk over all deliveries, so it is made when there is one that is old enough, and once a day.
+// to, and no attempt was made with. It takes a walk over all of them, so it is made when there is one that is old enough, and once a day.
 func (l *Ledger) dropConfigs(ctx context.Context, now time.Time) error {
 	if last := l.pruned.Load(); last > 0 && now.UnixMicro() < last+configAge.Microseconds() {
 		return nil
@@ -57,7 +57,7 @@ func (l *Ledger) dropConfigs(ctx context.Context, now time.Time) error {
 	err := l.read(ctx, `SELECT EXISTS (SELECT FROM config WHERE used_at < $1 AND hash <> $2)`, []any{until, own}, &old)
 	if err == nil && old {
 		_, err = l.pool.Exec(ctx, `DELETE FROM config WHERE used_at < $1 AND hash <> $2 AND hash NOT IN
-			(SELECT config FROM delivery UNION SELECT tried FROM delivery UNION SELECT pinned FROM delivery)`, until, own)
+			(SELECT config FROM delivery UNION SELECT tried FROM delivery UNION SELECT pinned FROM delivery UNION SELECT config FROM attempt)`, until, own)
 	}
 	if err == nil {
 		l.pruned.Store(now.UnixMicro())

@@ -59,7 +59,7 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 	err = l.once(ctx, patience, func() error {
 		ctx, cancel := brief(ctx)
 		defer cancel()
-		rows, err := l.pool.Query(ctx, `SELECT a.at, a.number, a.kind, a.duration, a.status, a.reason, a.class, a.config, a.response
+		rows, err := l.pool.Query(ctx, `SELECT a.at, a.revision, a.number, a.kind, a.duration, a.status, a.reason, a.class, a.config, a.response, a.known
 			FROM conversation c
 			JOIN attempt a ON a.day = c.day AND a.conversation = c.number AND a.target = $2
 			WHERE c.id = $1 AND c.bodies ORDER BY a.fence, a.at`, clean(id), clean(target))
@@ -68,9 +68,13 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 		}
 		attempts, err = pgx.CollectRows(rows, func(r pgx.CollectableRow) (a ledger.Attempt, err error) {
 			var at, duration int64
-			err = r.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason, &a.Class, &a.Config, &a.Response)
+			var known string
+			err = r.Scan(&at, &a.Revision, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason, &a.Class, &a.Config, &a.Response, &known)
+			if err != nil {
+				return a, err
+			}
 			a.At, a.Duration = row.FromMicros(at), time.Duration(duration)*time.Microsecond
-			return a, err
+			return a, row.UnpackKnowledge(known, &a.Detail)
 		})
 		return err
 	})

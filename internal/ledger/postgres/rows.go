@@ -173,25 +173,31 @@ type line struct {
 }
 
 // storeLines queues lines of the log of attempts.
-func (t *tx) storeLines(lines []line) {
+func (t *tx) storeLines(lines []line) error {
 	if len(lines) == 0 {
-		return
+		return nil
 	}
 	n := len(lines)
 	days, revisions, numbers, statuses := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
 	conversations, fences, at, durations := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	targets, kinds, reasons := make([]string, n), make([]string, n), make([]string, n)
-	classes, configs, responses := make([]string, n), make([]string, n), make([]string, n)
+	classes, configs, responses, known := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	for i, l := range lines {
 		days[i], revisions[i], numbers[i], statuses[i] = int32(l.day), int32(l.revision), int32(l.attempt.Number), int32(l.attempt.Status)
 		conversations[i], fences[i], at[i], durations[i] = l.row.Conversation, l.fence, row.Micros(l.attempt.At), l.attempt.Duration.Microseconds()
 		targets[i], kinds[i], reasons[i] = l.row.Target, l.attempt.Kind, clean(l.attempt.Reason)
 		classes[i], configs[i], responses[i] = clean(l.attempt.Class), clean(l.attempt.Config), clean(l.attempt.Response)
+		knows, err := row.PackKnowledge(l.attempt.Detail)
+		if err != nil {
+			return err
+		}
+		known[i] = clean(knows)
 	}
-	t.write(`INSERT INTO attempt (day, conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response)
+	t.write(`INSERT INTO attempt (day, conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response, known)
 		SELECT * FROM unnest($1::int[], $2::bigint[], $3::text[], $4::bigint[], $5::int[], $6::int[], $7::bigint[], $8::text[], $9::bigint[],
-		$10::int[], $11::text[], $12::text[], $13::text[], $14::text[])`,
-		days, conversations, targets, fences, revisions, numbers, at, kinds, durations, statuses, reasons, classes, configs, responses)
+		$10::int[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[])`,
+		days, conversations, targets, fences, revisions, numbers, at, kinds, durations, statuses, reasons, classes, configs, responses, known)
+	return nil
 }
 
 // body is the body of one hook.

@@ -51,7 +51,9 @@ func (l *Ledger) settleAll(ctx context.Context, batch []*waiting[settling]) erro
 				lines = append(lines, line)
 			}
 		}
-		t.storeLines(lines)
+		if err := t.storeLines(lines); err != nil {
+			return err
+		}
 		return t.storeRows(found.touched())
 	})
 }

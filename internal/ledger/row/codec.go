@@ -17,6 +17,7 @@ import (
 
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 // maxInflated bounds what a damaged or hostile body may inflate to, in bytes.
@@ -182,6 +183,41 @@ func UnpackReceipt(s string) (r connectors.Receipt, err error) {
 		err = json.Unmarshal([]byte(s), &r)
 	}
 	return r, err
+}
+
+// knowledge is what an attempt knew of its target.
+type knowledge struct {
+	Prior     *connectors.Receipt `json:"prior,omitempty"`
+	Uncertain bool                `json:"uncertain,omitempty"`
+}
+
+// PackKnowledge makes JSON of what an attempt knew of its target, "" of nothing.
+func PackKnowledge(d ledger.Detail) (string, error) {
+	k := knowledge{Uncertain: d.Uncertain}
+	if !d.Prior.IsZero() {
+		k.Prior = &d.Prior
+	}
+	if k == (knowledge{}) {
+		return "", nil
+	}
+	b, err := json.Marshal(k)
+	return string(b), err
+}
+
+// UnpackKnowledge is the inverse of PackKnowledge.
+func UnpackKnowledge(s string, d *ledger.Detail) error {
+	if s == "" {
+		return nil
+	}
+	var k knowledge
+	if err := json.Unmarshal([]byte(s), &k); err != nil {
+		return err
+	}
+	if k.Prior != nil {
+		d.Prior = *k.Prior
+	}
+	d.Uncertain = k.Uncertain
+	return nil
 }
 
 // PackRoutes makes a JSON list of names.

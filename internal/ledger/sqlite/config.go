@@ -10,7 +10,7 @@ import (
 )
 
 // SaveConfig keeps the snapshot of a configuration under its hash. Saving one that is there changes nothing. It is in
-// force until the ledger is closed; after that retention keeps it as long as a delivery refers to it.
+// force until the ledger is closed; after that retention keeps it as long as a delivery or an attempt refers to it.
 func (l *Ledger) SaveConfig(ctx context.Context, hash string, snapshot []byte) error {
 	packed := l.codec.Pack(snapshot)
 	l.configs.Store(hash, packed)
@@ -28,12 +28,12 @@ func (l *Ledger) Config(ctx context.Context, hash string) ([]byte, error) {
 	return l.codec.Unpack(packed)
 }
 
-// configEvery is how often snapshots that nothing refers to are looked for: it takes a walk over all deliveries.
+// configEvery is how often snapshots that nothing refers to are looked for: it takes a walk over all deliveries and attempts.
 const configEvery = 24 * time.Hour
 
-// unneeded finds snapshots that no delivery was accepted under, tried with, or is bound to.
+// unneeded finds snapshots that no delivery was accepted under, tried with, or is bound to, and no attempt was made with.
 const unneeded = `SELECT hash FROM config WHERE hash NOT IN
-	(SELECT config FROM delivery UNION SELECT tried FROM delivery UNION SELECT pinned FROM delivery)`
+	(SELECT config FROM delivery UNION SELECT tried FROM delivery UNION SELECT pinned FROM delivery UNION SELECT config FROM attempt)`
 
 // dropConfigs removes snapshots that nothing refers to. A delivery can only come to refer to one that has been saved
 // since the start, so nobody waits while they are looked for.

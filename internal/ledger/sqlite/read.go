@@ -49,7 +49,7 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 		return nil, err
 	}
 	defer l.users.Done()
-	rows, err := l.readers.Load().QueryContext(ctx, `SELECT at, number, kind, duration, status, reason, class, config, response FROM attempt
+	rows, err := l.readers.Load().QueryContext(ctx, `SELECT at, revision, number, kind, duration, status, reason, class, config, response, known FROM attempt
 		WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND target = ? ORDER BY fence`, id, target)
 	if err != nil {
 		return nil, err
@@ -57,8 +57,13 @@ func (l *Ledger) Attempts(ctx context.Context, id, target string) (attempts []le
 	err = each(rows, func(rows *sql.Rows) error {
 		var a ledger.Attempt
 		var at, duration int64
-		err := rows.Scan(&at, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason, &a.Class, &a.Config, &a.Response)
+		var known string
+		err := rows.Scan(&at, &a.Revision, &a.Number, &a.Kind, &duration, &a.Status, &a.Reason, &a.Class, &a.Config, &a.Response, &known)
+		if err != nil {
+			return err
+		}
 		a.At, a.Duration = row.FromMicros(at), time.Duration(duration)*time.Microsecond
+		err = row.UnpackKnowledge(known, &a.Detail)
 		attempts = append(attempts, a)
 		return err
 	})

@@ -220,7 +220,7 @@ func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
 		for len(values) < attemptWidth {
 			values = append(values, "") // of version 1
 		}
-		if err := t.exec(`INSERT OR IGNORE INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...); err != nil {
+		if err := t.exec(`INSERT OR IGNORE INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, values...); err != nil {
 			return err
 		}
 		counts.Attempts++

@@ -58,7 +58,7 @@ func explore(ctx context.Context, m *image, told func(done, of int)) (*wreck, er
 // fewer: 11 of a conversation, 21 of a delivery, 10 of an attempt.
 const (
 	deliveryWidth = 25
-	attemptWidth  = 13
+	attemptWidth  = 14
 )
 
 // note tells by the shape of a row which table it is of.

@@ -44,12 +44,16 @@ func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settle
 	return answer, nil
 }
 
-const attemptColumns = `conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response`
+const attemptColumns = `conversation, target, fence, revision, number, at, kind, duration, status, reason, class, config, response, known`
 
 // log appends a line to the log of attempts. A lease has one.
 func (t *tx) log(r *row.Delivery, revision int, a ledger.Attempt) error {
-	return t.exec(`INSERT INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Conversation, r.Target, r.Fence,
-		revision, a.Number, row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason, a.Class, a.Config, a.Response)
+	known, err := row.PackKnowledge(a.Detail)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO attempt (`+attemptColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, r.Conversation, r.Target, r.Fence,
+		revision, a.Number, row.Micros(a.At), a.Kind, a.Duration.Microseconds(), a.Status, a.Reason, a.Class, a.Config, a.Response, known)
 }
 
 // Replay is ReplayDelivery with the configuration of the day, but returns ledger.ErrNotFound for a delivery that is not

@@ -51,7 +51,8 @@ ALTER TABLE delivery
 ALTER TABLE attempt
     ADD COLUMN class    text NOT NULL DEFAULT '',
     ADD COLUMN config   text NOT NULL DEFAULT '', -- hash: it was rendered with
-    ADD COLUMN response text NOT NULL DEFAULT '';
+    ADD COLUMN response text NOT NULL DEFAULT '',
+    ADD COLUMN known    text NOT NULL DEFAULT ''; -- JSON: what it knew of the target, its receipt and a doubt; '': nothing
 
 CREATE TABLE replay_job (
     id           text   COLLATE "C" PRIMARY KEY,

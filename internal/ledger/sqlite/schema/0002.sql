@@ -15,6 +15,7 @@ CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
 ALTER TABLE attempt ADD COLUMN class    TEXT NOT NULL DEFAULT '';
 ALTER TABLE attempt ADD COLUMN config   TEXT NOT NULL DEFAULT '';       -- hash: it was rendered with
 ALTER TABLE attempt ADD COLUMN response TEXT NOT NULL DEFAULT '';
+ALTER TABLE attempt ADD COLUMN known    TEXT NOT NULL DEFAULT '';       -- JSON: what it knew of the target, its receipt and a doubt; '': nothing
 
 -- What has died under version 1 is grouped by what is known of it.
 UPDATE delivery SET (class, reason, failed_at) = (SELECT kind || CASE WHEN status > 0 THEN ' ' || status ELSE '' END, reason, at
