@@ -44,7 +44,7 @@ type Options struct {
 	Repair Repair
 	// Targets and Sources are those of the configuration in force, with what the process knows of them; the console adds
 	// what the ledger knows.
-	Targets func() []Target
+	Targets func(stats ledger.Stats) []Target
 	Sources func() []Source
 	Gateway
 }

@@ -99,7 +99,7 @@ func (c *console) ready(ctx context.Context) error {
 func (c *console) targets(stats ledger.Stats) []Target {
 	out := []Target{}
 	if c.Targets != nil {
-		for _, t := range c.Targets() {
+		for _, t := range c.Targets(stats) {
 			t.Configured = true
 			out = append(out, t.with(stats.Targets[t.Name]))
 		}
@@ -116,7 +116,7 @@ func (c *console) targets(stats ledger.Stats) []Target {
 
 func (t Target) with(s ledger.TargetStats) Target {
 	t.Accepted, t.Pending, t.Delivered, t.Dead, t.Skipped, t.Superseded = s.Accepted, s.Pending, s.Delivered, s.Dead, s.Skipped, s.Superseded
-	t.Replayable, t.OldestPendingAt, t.OverdueSince = s.DeadRows, utc(s.OldestPending), utc(s.Overdue)
+	t.Replayable, t.OldestPendingAt = s.DeadRows, utc(s.OldestPending)
 	return t
 }
 

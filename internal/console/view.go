@@ -149,13 +149,30 @@ type Target struct {
 	Replayable int64 `json:"replayable" doc:"dead deliveries that can still be replayed"`
 
 	OldestPendingAt time.Time `json:"oldest_pending_at,omitzero"`
-	OverdueSince    time.Time `json:"overdue_since,omitzero" doc:"the delivery that has waited longest has been due since then"`
+	OverdueSince    time.Time `json:"overdue_since,omitzero" doc:"the delivery that has waited longest could have been tried since then; absent: nothing waits, but for a pause, the rate, or the target's wish for no more"`
 	Pause           *Pause    `json:"pause,omitempty" doc:"absent: it runs"`
 	HeldUntil       time.Time `json:"held_until,omitzero" doc:"it asked for nothing more until then"`
 	InFlight        int       `json:"in_flight" doc:"attempts under way"`
 	LastSuccessAt   time.Time `json:"last_success_at,omitzero" doc:"since the start"`
 	LastFailureAt   time.Time `json:"last_failure_at,omitzero"`
 	LastError       string    `json:"last_error,omitempty"`
+	RateUse         *RateUse  `json:"rate_use,omitempty" doc:"absent: there is no rate"`
+	Attempts        *Took     `json:"attempts,omitempty" doc:"how long attempts took in the last hour; absent: there was none since the start"`
+}
+
+// RateUse is how much of its rate a target has used.
+type RateUse struct {
+	Used        int     `json:"used" doc:"attempts of this process within the time"`
+	Allowed     float64 `json:"allowed" doc:"that the rate allows in it"`
+	OverSeconds float64 `json:"over_seconds"`
+	UsedUp      bool    `json:"used_up" doc:"deliveries wait for the rate now"`
+}
+
+// Took is how long attempts took.
+type Took struct {
+	Count           int     `json:"count" doc:"the newest 512 of this process at most"`
+	P50Milliseconds float64 `json:"p50_ms" doc:"half of them took no longer"`
+	P95Milliseconds float64 `json:"p95_ms" doc:"95 of 100 took no longer"`
 }
 
 // Pause is the pause of a target.

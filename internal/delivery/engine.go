@@ -116,6 +116,25 @@ type TargetStatus struct {
 	LastSuccess time.Time // zero: none since the start
 	LastFailure time.Time
 	LastError   string // what the failure said
+	// WaitsUntil is until when something that is not the engine's to change keeps what is due waiting, or kept it: a pause,
+	// the target's rate, its wish for no more. A delivery that has been due for long since then is overdue. While the
+	// target is paused it says nothing.
+	WaitsUntil time.Time
+	Attempts   Durations
+	Rate       RateUse
+}
+
+// OverdueSince says since when a delivery that fell due at due could have been tried; zero if it could not, or there is
+// none.
+func (s TargetStatus) OverdueSince(due, now time.Time) time.Time {
+	since := due
+	if s.WaitsUntil.After(since) {
+		since = s.WaitsUntil
+	}
+	if due.IsZero() || s.Paused || since.After(now) {
+		return time.Time{}
+	}
+	return since
 }
 
 // Engine delivers. It is made by New; Run starts it.

@@ -153,6 +153,7 @@ func (c checkup) says() evidence {
 func (r *runner) resume(now time.Time, why string) {
 	since := r.state.Pause.Since
 	r.change(resumed(r.state, now))
+	r.waits(now)
 	r.probing = probing{}
 	r.lookAt = time.Time{}
 	r.log.Info("delivery.resumed", "reason", why, "paused", now.Sub(since).Round(time.Second))

@@ -93,9 +93,11 @@ type runner struct {
 	ledgerAt  time.Time // the ledger failed; when to try it again
 	failures  int       // of the ledger in a row
 
-	mu   sync.Mutex
-	next *plan        // replaces plan; nil: nothing does
-	seen TargetStatus // what Status shows
+	mu    sync.Mutex
+	next  *plan        // replaces plan; nil: nothing does
+	seen  TargetStatus // what Status shows
+	meter meter
+	rate  Rate // that meter counts by
 }
 
 func newRunner(e *Engine, name string, p *plan) *runner {
@@ -133,8 +135,24 @@ func (r *runner) retire() {
 func (r *runner) status() TargetStatus {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.seen
+	seen, now := r.seen, time.Now()
+	seen.WaitsUntil, seen.Attempts, seen.Rate = r.meter.bound, r.meter.durations(now), r.meter.rate(r.rate, now)
+	return seen
 }
+
+// measure lets the meter take something in.
+func (r *runner) measure(take func(m *meter)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rate = r.plan.target.Rate
+	take(&r.meter)
+}
+
+// waits notes that deliveries wait until then for something that is not the engine's to change.
+func (r *runner) waits(until time.Time) { r.measure(func(m *meter) { m.waits(until) }) }
+
+// waitsForRate notes that deliveries wait until then for the target's rate.
+func (r *runner) waitsForRate(until time.Time) { r.measure(func(m *meter) { m.waitsForRate(until) }) }
 
 // run delivers until ctx ends, and returns when nothing is in flight any more.
 func (r *runner) run(ctx context.Context) {
@@ -142,6 +160,7 @@ func (r *runner) run(ctx context.Context) {
 	if !r.load(ctx) {
 		return
 	}
+	r.waits(time.Now()) // nobody could try before
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
@@ -313,13 +332,18 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 	case want <= 0:
 		return 0, time.Time{}
 	case now.Before(r.hold):
+		r.waits(r.hold)
 		return 0, r.hold
 	case now.Before(r.lookAt):
 		return 0, r.lookAt
 	case now.Before(r.tokenAt):
 		return 0, r.tokenAt
 	}
-	return allowed(r.limiter, want, now)
+	granted, next := allowed(r.limiter, want, now)
+	if granted == 0 {
+		r.waitsForRate(next)
+	}
+	return granted, next
 }
 
 // claimed is the answer to a claim of up to want deliveries, asked for under plan at the time now.
@@ -373,6 +397,7 @@ func (r *runner) took(ctx context.Context, c claimed) {
 	if r.limiter != nil {
 		r.limiter.AllowN(now, len(got.Deliveries))
 	}
+	r.measure(func(m *meter) { m.use(r.rate, len(got.Deliveries), time.Now()) })
 	if c.probe && len(got.Deliveries) == 0 && r.probing.said == checkPassed {
 		r.resume(now, "its check passes")
 		return
@@ -456,6 +481,9 @@ func (r *runner) note(res result, o outcome) {
 	case o.kind != kindShutdown:
 		r.seen.LastFailure, r.seen.LastError = res.ended, join(o.reason, o.hint)
 	}
+	if o.tried {
+		r.meter.attempt(res.ended, res.ended.Sub(res.started))
+	}
 }
 
 // publish shows the state of the target to Status.
@@ -463,6 +491,7 @@ func (r *runner) publish() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	pause := r.state.Pause
+	r.rate = r.plan.target.Rate
 	r.seen.Paused, r.seen.Since, r.seen.Reason, r.seen.InFlight = pause.Active(), pause.Since, pause.Reason, r.inFlight
 	r.seen.NextProbe, r.seen.HeldUntil = pause.Until, time.Time{}
 	r.seen.ByOperator = pause.ByOperator

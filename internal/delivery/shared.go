@@ -67,6 +67,7 @@ func (r *runner) follow(ctx context.Context, now time.Time) {
 	r.state = state
 	switch {
 	case before.Active() && !state.Pause.Active():
+		r.waits(now)
 		r.probing, r.lookAt = probing{flying: r.probing.flying}, time.Time{}
 		r.log.Info("delivery.resumed", "reason", "another replica says so", "paused", now.Sub(before.Since).Round(time.Second))
 	case !before.Active() && state.Pause.Active():
@@ -90,6 +91,7 @@ func (r *runner) take(ctx context.Context, want int, now time.Time) (int, time.T
 		return 0, r.ledgerAt
 	case granted == 0:
 		r.tokenAt = now.Add(max(wait, time.Millisecond))
+		r.waitsForRate(r.tokenAt)
 		return 0, r.tokenAt
 	}
 	return granted, time.Time{}

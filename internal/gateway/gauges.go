@@ -55,12 +55,12 @@ func (g *Gateway) gauges() (metrics.Gauges, error) {
 	}
 	for name, t := range stats.Targets {
 		out.Targets[name] = metrics.TargetGauges{
-			Pending: t.Pending, Dead: t.DeadRows, OldestPending: age(t.OldestPending), Overdue: age(t.Overdue),
+			Pending: t.Pending, Dead: t.DeadRows, OldestPending: age(t.OldestPending),
 		}
 	}
 	for _, status := range g.engine.Load().Status() {
 		t := out.Targets[status.Name]
-		t.Paused = status.Paused
+		t.Paused, t.Overdue = status.Paused, age(status.OverdueSince(stats.Targets[status.Name].Overdue, now))
 		out.Targets[status.Name] = t
 	}
 	for _, s := range setup.config.Sources {

@@ -89,8 +89,8 @@ func (g *Gateway) configText() (string, error) {
 }
 
 // targets lists the targets of the configuration in force with what the engine knows of them.
-func (g *Gateway) targets() []console.Target {
-	known := map[string]delivery.TargetStatus{}
+func (g *Gateway) targets(stats ledger.Stats) []console.Target {
+	known, now := map[string]delivery.TargetStatus{}, time.Now()
 	for _, s := range g.engine.Load().Status() {
 		known[s.Name] = s
 	}
@@ -100,6 +100,17 @@ func (g *Gateway) targets() []console.Target {
 		shown := console.Target{
 			Name: t.Name, Type: t.Type.Name(), Workers: t.Workers, Rate: rateText(t.Rate), HeldUntil: utc(s.HeldUntil), InFlight: s.InFlight,
 			LastSuccessAt: utc(s.LastSuccess), LastFailureAt: utc(s.LastFailure), LastError: s.LastError,
+		}
+		shown.OverdueSince = utc(s.OverdueSince(stats.Targets[t.Name].Overdue, now))
+		if use := s.Rate; use.Over > 0 {
+			shown.RateUse = &console.RateUse{
+				Used: use.Used, Allowed: float64(t.Rate.Count) * use.Over.Seconds() / t.Rate.Per.Seconds(), OverSeconds: use.Over.Seconds(), UsedUp: use.UsedUp,
+			}
+		}
+		if took := s.Attempts; took.Count > 0 {
+			shown.Attempts = &console.Took{
+				Count: took.Count, P50Milliseconds: float64(took.P50.Microseconds()) / 1000, P95Milliseconds: float64(took.P95.Microseconds()) / 1000,
+			}
 		}
 		if s.Paused {
 			shown.Pause = &console.Pause{Since: utc(s.Since), NextProbeAt: utc(s.NextProbe), Reason: s.Reason}

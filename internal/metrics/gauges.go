@@ -20,7 +20,7 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 		up:          desc("ledger_up", "1 if the ledger could be read for this scrape; else the series of what it holds are missing."),
 		pending:     desc("pending", "Deliveries that wait or are being tried.", "target"),
 		oldest:      desc("oldest_pending_seconds", "Age of the oldest pending delivery; 0 without one.", "target"),
-		overdue:     desc("overdue_seconds", "How long the delivery that has waited longest has been due without an attempt.", "target"),
+		overdue:     desc("overdue_seconds", "How long the delivery that has waited longest could have been tried and was not; waiting for a pause, the target's rate or its wish for no more does not count.", "target"),
 		dead:        desc("dead", "Dead deliveries that can be replayed.", "target"),
 		paused:      desc("target_paused", "1 while the target is paused.", "target"),
 		silent:      desc("source_silent_seconds", "Time since the source's last hook.", "source"),

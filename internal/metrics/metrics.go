@@ -47,7 +47,7 @@ type Gauges struct {
 type TargetGauges struct {
 	Pending, Dead int64
 	OldestPending time.Duration // age of the oldest pending delivery
-	Overdue       time.Duration // how long the delivery that has waited longest has been due without an attempt
+	Overdue       time.Duration // how long the delivery that has waited longest could have been tried and was not
 	Paused        bool
 }
 
