@@ -200,10 +200,10 @@ func (d *desk) revise(a *arrival, k *talk) error {
 
 // keep stores the body of the hook as revision.
 func (d *desk) keep(a *arrival, k *talk, revision int) error {
-	if err := d.ledger.reserve(len(a.Decoded) + len(a.Body)); err != nil {
+	if err := d.ledger.reserve(len(a.Body)); err != nil {
 		return err
 	}
-	d.bodies = append(d.bodies, body{k.day, k.Number, revision, row.Micros(a.Hook.Conversation.ReceivedAt), a.Hook.ContentType, a.Decoded, a.Body})
+	d.bodies = append(d.bodies, body{k.day, k.Number, revision, row.Micros(a.Hook.Conversation.ReceivedAt), a.Hook.ContentType, a.Body})
 	return nil
 }
 

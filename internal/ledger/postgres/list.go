@@ -286,7 +286,7 @@ func (l *Ledger) Look(ctx context.Context, id string) (c ledger.ConversationRow,
 			r.ReceivedAt, r.Bytes = row.FromMicros(received), l.codec.Size(head)
 			c.Revisions = append(c.Revisions, r)
 			return err
-		}, `SELECT revision, received_at, content_type, substring(raw FROM 1 FOR $3) FROM body WHERE day = $1 AND conversation = $2
+		}, `SELECT revision, received_at, content_type, substring(`+sentColumn+` FROM 1 FOR $3) FROM body b WHERE day = $1 AND conversation = $2
 			ORDER BY revision`, day, number, row.PackedHead)
 	})
 	return c, err

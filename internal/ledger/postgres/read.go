@@ -38,15 +38,18 @@ func (l *Ledger) Conversation(ctx context.Context, id string) (chat.Conversation
 	return l.codec.UnpackConversation(packed, id, revision)
 }
 
+// sentColumn holds a body as it was sent.
+const sentColumn = `CASE WHEN length(b.raw) = 0 THEN b.decoded ELSE b.raw END`
+
 // Raw returns the body of the hook that became a revision, and its content type. Stale snapshots have the numbers -1,
 // -2, … in the order of their arrival. It returns ledger.ErrNotFound if there is none or retention has taken it.
 func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte, contentType string, err error) {
 	var packed []byte
-	err = l.read(ctx, `SELECT b.raw, b.content_type FROM conversation c
+	err = l.read(ctx, `SELECT `+sentColumn+`, b.content_type FROM conversation c
 		JOIN body b ON b.day = c.day AND b.conversation = c.number AND b.revision = $2
 		WHERE c.id = $1 AND c.bodies`, []any{clean(id), revision}, &packed, &contentType)
 	if err == nil {
-		body, err = l.codec.Unpack(packed)
+		body, err = l.codec.UnpackSent(packed)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)

@@ -207,8 +207,7 @@ type body struct {
 	revision    int
 	received    int64
 	contentType string
-	decoded     []byte
-	raw         []byte
+	packed      []byte
 }
 
 // storeBodies queues bodies.
@@ -219,12 +218,12 @@ func (t *tx) storeBodies(bodies []body) {
 	n := len(bodies)
 	days, revisions := make([]int32, n), make([]int32, n)
 	numbers, received := make([]int64, n), make([]int64, n)
-	types, decoded, raw := make([]string, n), make([][]byte, n), make([][]byte, n)
+	types, packed := make([]string, n), make([][]byte, n)
 	for i, b := range bodies {
 		days[i], numbers[i], revisions[i], received[i] = int32(b.day), b.number, int32(b.revision), b.received
-		types[i], decoded[i], raw[i] = clean(b.contentType), b.decoded, b.raw
+		types[i], packed[i] = clean(b.contentType), b.packed
 	}
 	t.write(`INSERT INTO body (day, conversation, revision, received_at, content_type, decoded, raw)
-		SELECT * FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::bytea[], $7::bytea[])`,
-		days, numbers, revisions, received, types, decoded, raw)
+		SELECT *, ''::bytea FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::text[], $6::bytea[])`,
+		days, numbers, revisions, received, types, packed)
 }

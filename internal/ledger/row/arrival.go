@@ -17,8 +17,7 @@ type Arrival struct {
 	Raw     [16]byte
 	Content [16]byte
 	Chain   []uint64
-	Body    []byte // packed
-	Decoded []byte // packed
+	Body    []byte // packed, see Codec.PackBody
 
 	asked    bool // plan holds what Plan said of id and revision
 	plan     ledger.Plan
@@ -33,7 +32,7 @@ func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
 		return nil, fmt.Errorf("encode the conversation: %w", err)
 	}
 	fingerprint := chat.FingerprintOf(content)
-	decoded, err := c.packContent(content, &h.Conversation)
+	body, err := c.PackBody(h.Raw, content, &h.Conversation)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +41,7 @@ func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
 		Raw:     chat.RawFingerprint(h.Raw),
 		Content: fingerprint,
 		Chain:   h.Conversation.Chain(),
-		Body:    c.Pack(h.Raw),
-		Decoded: decoded,
+		Body:    body,
 	}, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -53,45 +52,6 @@ func (c Codec) Pack(b []byte) []byte { return c.encoder.EncodeAll(b, make([]byte
 
 // Unpack inflates what Pack made.
 func (c Codec) Unpack(b []byte) ([]byte, error) { return c.decoder.DecodeAll(b, nil) }
-
-// PackConversation leaves out what the transaction decides and what the pipeline renders.
-func (c Codec) PackConversation(conv chat.Conversation) ([]byte, error) {
-	content, err := conv.Content()
-	if err != nil {
-		return nil, fmt.Errorf("encode the conversation: %w", err)
-	}
-	return c.packContent(content, &conv)
-}
-
-// packContent packs a conversation whose Content is there already: what is no part of it is added at the end, where
-// the last of two equal keys is the one that is read. content is of no use after it.
-func (c Codec) packContent(content []byte, conv *chat.Conversation) ([]byte, error) {
-	rest, err := json.Marshal(struct {
-		Source     string    `json:"source"`
-		Brand      string    `json:"brand,omitempty"`
-		ReceivedAt time.Time `json:"received_at,omitzero"`
-		Warnings   []string  `json:"warnings,omitempty"`
-	}{conv.Source, conv.Brand, conv.ReceivedAt, conv.Warnings})
-	if err != nil {
-		return nil, fmt.Errorf("encode the conversation: %w", err)
-	}
-	text := append(content[:len(content)-1], ',')
-	return c.Pack(append(text, rest[1:]...)), nil
-}
-
-// UnpackConversation reads numbers of extra keys as json.Number, as the decoders made them.
-func (c Codec) UnpackConversation(packed []byte, id string, revision int) (chat.Conversation, error) {
-	var conv chat.Conversation
-	text, err := c.Unpack(packed)
-	if err != nil {
-		return conv, fmt.Errorf("stored conversation %s, revision %d: %w", id, revision, err)
-	}
-	if err := decode(text, &conv); err != nil {
-		return conv, fmt.Errorf("stored conversation %s, revision %d: %w", id, revision, err)
-	}
-	conv.ID, conv.Revision = id, revision
-	return conv, nil
-}
 
 // decode reads JSON. Only what has no place of its own holds numbers of unknown kind; without it the text need not go
 // through the buffer of a Decoder.

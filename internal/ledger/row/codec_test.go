@@ -13,15 +13,25 @@ func FuzzStored(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := c.PackConversation(chat.Conversation{ID: "c1", Question: "where is it?"})
+	conv := chat.Conversation{ID: "c1", Question: "where is it?"}
+	content, err := conv.Content()
+	if err != nil {
+		f.Fatal(err)
+	}
+	good, err := c.PackBody([]byte("where is it?"), content, &conv)
 	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(good, "", "[]")
+	f.Add(c.Pack(content), "", "[]") // as version 1 keeps it
 	f.Add([]byte("{"), `{"id":"1"}`, `["a"]`)
 	f.Fuzz(func(t *testing.T, blob []byte, receipt, routes string) {
 		if conv, err := c.UnpackConversation(blob, "c1", 3); err == nil && (conv.ID != "c1" || conv.Revision != 3) {
 			t.Fatalf("unpacked %+v", conv)
+		}
+		_, _ = c.UnpackSent(blob)
+		if n := c.Size(blob[:min(len(blob), PackedHead)]); n < 0 || n > maxInflated {
+			t.Fatalf("a body of %d bytes", n)
 		}
 		if _, ok := Prints(blob).Find([16]byte{1}); ok && len(blob) < printSize {
 			t.Fatal("found a fingerprint in less than one")

@@ -106,11 +106,8 @@ func (s *Summary) Describe(c *ledger.ConversationRow) {
 	c.Visitor, c.Email, c.Rating, c.Messages, c.Opening = s.Visitor, s.Email, s.Rating, s.Messages, s.Opening
 }
 
-// PackedHead is how many of the first bytes of a packed body tell its length.
-const PackedHead = 400
-
-// Size tells how long a packed body is when it is unpacked, by its first PackedHead bytes.
-func (c Codec) Size(head []byte) int {
+// frameSize tells how long what Pack has packed is when it is unpacked, by its first PackedHead bytes.
+func (c Codec) frameSize(head []byte) int {
 	var h zstd.Header
 	if err := h.Decode(head); err == nil && h.HasFCS {
 		return int(min(h.FrameContentSize, maxInflated))

@@ -57,11 +57,7 @@ func TestPhrases(t *testing.T) {
 
 func TestSize(t *testing.T) {
 	t.Parallel()
-	codec, err := NewCodec()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer codec.Close()
+	codec := newCodec(t)
 	for _, n := range []int{0, 1, 255, 256, 5000, 70000, 1 << 20} {
 		packed := codec.Pack(bytes.Repeat([]byte("ab"), n)[:n])
 		if got := codec.Size(packed[:min(len(packed), PackedHead)]); got != n {

@@ -168,11 +168,11 @@ func (a *arrival) revise(t *tx, k *row.Known) error {
 }
 
 func (a *arrival) storeBody(t *tx, number int64, revision int) error {
-	if err := t.reserve(len(a.Decoded) + len(a.Body)); err != nil {
+	if err := t.reserve(len(a.Body)); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO body VALUES (?, ?, ?, ?, ?, ?)`, number, revision, row.Micros(a.Hook.Conversation.ReceivedAt),
-		a.Hook.ContentType, a.Decoded, a.Body)
+	return t.exec(`INSERT INTO body VALUES (?, ?, ?, ?, ?, x'')`, number, revision, row.Micros(a.Hook.Conversation.ReceivedAt),
+		a.Hook.ContentType, a.Body)
 }
 
 // fanOut asks for the plan of the revision in a.answer and takes it to the rows of the targets.

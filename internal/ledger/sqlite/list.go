@@ -144,7 +144,7 @@ func (l *Ledger) Look(ctx context.Context, id string) (c ledger.ConversationRow,
 			return err
 		}
 		c = described[0].row
-		rows, err := view.QueryContext(ctx, `SELECT revision, received_at, content_type, substr(raw, 1, ?) FROM body
+		rows, err := view.QueryContext(ctx, `SELECT revision, received_at, content_type, substr(`+sentColumn+`, 1, ?) FROM body
 			WHERE conversation = ? ORDER BY received_at, abs(revision)`, row.PackedHead, number)
 		if err != nil {
 			return err

@@ -28,16 +28,19 @@ func (l *Ledger) Conversation(ctx context.Context, id string) (chat.Conversation
 	return l.codec.UnpackConversation(packed, id, revision)
 }
 
+// sentColumn holds a body as it was sent.
+const sentColumn = `CASE WHEN length(raw) = 0 THEN decoded ELSE raw END`
+
 // Raw returns the body of the hook that became a revision, and its content type. Stale snapshots have the numbers -1,
 // -2, … in the order of their arrival. It returns ledger.ErrNotFound if there is none or retention has taken it.
 func (l *Ledger) Raw(ctx context.Context, id string, revision int) (body []byte, contentType string, err error) {
 	var packed []byte
-	err = l.read(ctx, `SELECT raw, content_type FROM body WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND revision = ?`,
+	err = l.read(ctx, `SELECT `+sentColumn+`, content_type FROM body WHERE conversation = (SELECT number FROM conversation WHERE id = ?) AND revision = ?`,
 		[]any{id, revision}, &packed, &contentType)
 	if err != nil {
 		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
 	}
-	if body, err = l.codec.Unpack(packed); err != nil {
+	if body, err = l.codec.UnpackSent(packed); err != nil {
 		return nil, "", fmt.Errorf("body of conversation %s, revision %d: %w", id, revision, err)
 	}
 	return body, contentType, nil

@@ -345,7 +345,7 @@ func (r *repair) unknown(ctx context.Context, s *salvaged) error {
 
 func (r *repair) quarantineBroken(ctx context.Context, id string, bodies []salvagedBody) error {
 	for _, b := range bodies {
-		raw, err := r.ledger.codec.Unpack(b.raw)
+		raw, err := b.sent(r.ledger.codec)
 		if err != nil {
 			return err
 		}

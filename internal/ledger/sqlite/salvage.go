@@ -221,7 +221,7 @@ func (s *salvaged) readBody(w *wreck, codec row.Codec, at place) {
 		return
 	}
 	b.revision = int(revision)
-	_, rawErr := codec.Unpack(b.raw)
+	_, rawErr := b.sent(codec)
 	_, err = codec.UnpackConversation(b.decoded, "", b.revision)
 	switch {
 	case err == nil && rawErr == nil:
@@ -262,13 +262,21 @@ func (s *salvaged) identify(codec row.Codec, id string) {
 	}
 }
 
+// sent returns a body as it was sent.
+func (b salvagedBody) sent(codec row.Codec) ([]byte, error) {
+	if len(b.raw) == 0 {
+		return codec.UnpackSent(b.decoded)
+	}
+	return codec.UnpackSent(b.raw)
+}
+
 // hook returns the hook that a body is of.
 func (b salvagedBody) hook(codec row.Codec, id string) (ledger.Hook, error) {
 	conversation, err := codec.UnpackConversation(b.decoded, id, b.revision)
 	if err != nil {
 		return ledger.Hook{}, err
 	}
-	raw, err := codec.Unpack(b.raw)
+	raw, err := b.sent(codec)
 	return ledger.Hook{Raw: raw, ContentType: b.contentType, Conversation: conversation}, err
 }
 

@@ -25,7 +25,8 @@ CREATE INDEX conversation_aging ON conversation (seen_at, number) WHERE bodies;
 CREATE INDEX conversation_leaving ON conversation (seen_at, number) WHERE NOT bodies;
 CREATE INDEX conversation_day ON conversation (day) WHERE bodies;
 
--- One row per stored hook. Both blobs are zstd, so nothing is compressed again.
+-- One row per stored hook. Both blobs are zstd, so nothing is compressed again; since version 2 the first is a block of
+-- both and the second empty.
 CREATE TABLE body (
     day          integer NOT NULL,
     conversation bigint  NOT NULL,

@@ -20,7 +20,7 @@ CREATE INDEX session ON conversation (session, ended_at) WHERE session <> '';
 CREATE INDEX aging ON conversation (seen_at) WHERE bodies = 1;
 CREATE INDEX leaving ON conversation (seen_at) WHERE bodies = 0;
 
--- One row per stored hook. Both blobs are zstd.
+-- One row per stored hook. Both blobs are zstd; since version 2 the first is a block of both and the second empty.
 CREATE TABLE body (
     conversation INTEGER NOT NULL,
     revision     INTEGER NOT NULL,            -- below 0: a stale snapshot
