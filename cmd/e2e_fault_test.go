@@ -87,16 +87,23 @@ func (s *sink) count(acknowledged *sync.Map, patience time.Duration) (c faultCou
 // command runs the binary and returns what it says.
 func command(t *testing.T, configPath string, args ...string) (string, error) {
 	t.Helper()
+	return commandIn(t, nil, configPath, args...)
+}
+
+// commandIn is command with more variables.
+func commandIn(t *testing.T, env []string, configPath string, args ...string) (string, error) {
+	t.Helper()
 	c := exec.CommandContext(t.Context(), binary(t), append(args, "--config", configPath)...)
-	c.Env = append(os.Environ(), "SHOP_SECRET="+e2eSecret)
+	c.Env = append(append(os.Environ(), "SHOP_SECRET="+e2eSecret), env...)
 	out, err := c.CombinedOutput()
 	return string(out), err
 }
 
-// audited asks `afterchat ledger verify`.
-func audited(t *testing.T, configPath string) {
+// audited asks `afterchat ledger verify`, a process of its own, which holds the books against what is stored.
+func audited(t *testing.T, configPath string, env ...string) {
 	t.Helper()
-	if out, err := command(t, configPath, "ledger", "verify"); err != nil {
+	out, err := commandIn(t, env, configPath, "ledger", "verify")
+	if err != nil || !strings.Contains(out, "the books balance") {
 		t.Errorf("the audit: %v\n%s", err, out)
 	}
 }

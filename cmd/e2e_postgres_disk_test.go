@@ -73,7 +73,7 @@ func TestE2EPostgresFull(t *testing.T) {
 	if code := r.running.terminate(t); code != 0 {
 		t.Errorf("exit code %d\n%s", code, r.running.output())
 	}
-	auditPostgres(t, url)
+	r.audit(t)
 	t.Logf("the server had ended: %v", ended)
 	c.tell(t, postgresEngine, "disk of the database full, space made", recovered)
 }

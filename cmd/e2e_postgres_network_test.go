@@ -137,7 +137,7 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
 		}
 	}
-	auditPostgres(t, url)
+	near.audit(t)
 	t.Logf("cut for %s: %d hooks acknowledged, %d refused, the slowest answer after %s; /readyz told after %s; leases were taken over until %s after the cut; ready %s after it healed",
 		healed.Sub(cut).Round(time.Second), all, refused.Load(), time.Duration(slowest.Load()).Round(time.Millisecond), told.Round(time.Millisecond),
 		taken.Round(time.Second), recovered.Round(time.Millisecond))
@@ -177,7 +177,7 @@ func TestE2EPostgresResets(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
 		}
 	}
-	auditPostgres(t, url)
+	b.replicas[0].audit(t)
 	if refused := b.refused.Load(); refused > 0 {
 		t.Errorf("%d hooks were refused", refused)
 	}

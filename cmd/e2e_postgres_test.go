@@ -7,9 +7,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -17,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterchat/afterchat/internal/ledger/postgres"
 	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
 )
 
@@ -38,6 +40,7 @@ func cluster(t *testing.T, settings ...string) *postgrestest.Cluster {
 // replica is one of the gateways that share a ledger.
 type replica struct {
 	path, hooks, admin string
+	url                string // of the ledger
 	running            *process
 	away               atomic.Bool // the load balancer has noticed that it does not answer
 }
@@ -45,7 +48,7 @@ type replica struct {
 func newReplica(t *testing.T, url, targets string) *replica {
 	t.Helper()
 	folder := t.TempDir()
-	r := &replica{}
+	r := &replica{url: url}
 	r.path, r.hooks, r.admin = writeConfig(t, folder, targets)
 	text, err := os.ReadFile(r.path)
 	if err != nil {
@@ -55,13 +58,13 @@ func newReplica(t *testing.T, url, targets string) *replica {
 	if err := os.WriteFile(filepath.Join(folder, "afterchat.yaml"), []byte(changed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r.launch(t, url)
+	r.launch(t)
 	return r
 }
 
-func (r *replica) launch(t *testing.T, url string) {
+func (r *replica) launch(t *testing.T) {
 	t.Helper()
-	r.running = start(t, r.path, r.hooks, r.admin, startOptions{env: []string{"LEDGER=" + url}})
+	r.running = start(t, r.path, r.hooks, r.admin, startOptions{env: []string{"LEDGER=" + r.url}})
 }
 
 // balancer sends hooks as a load balancer does: to the next replica when one does not answer.
@@ -109,23 +112,10 @@ func (b *balancer) take(ctx context.Context, id int) bool {
 	return false
 }
 
-// auditPostgres is what `afterchat ledger verify` does.
-func auditPostgres(t *testing.T, url string) {
+// audit is audited for the ledger of a replica.
+func (r *replica) audit(t *testing.T) {
 	t.Helper()
-	l, err := postgres.Open(t.Context(), url, postgres.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	findings, err := l.Verify(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range findings {
-		t.Errorf("audit: %s %s", f.Target, f.Text)
-	}
-	if err := l.Close(); err != nil {
-		t.Error(err)
-	}
+	audited(t, r.path, "LEDGER="+r.url)
 }
 
 // TestE2EPostgresKill kills replicas at random moments under load, and every third time the database's server, in the
@@ -161,7 +151,7 @@ func TestE2EPostgresKill(t *testing.T) {
 		r := replicas[cycle%2]
 		r.running.kill()
 		began := time.Now()
-		r.launch(t, url)
+		r.launch(t)
 		slowest = max(slowest, time.Since(began))
 	}
 	target.down.Store(false)
@@ -179,7 +169,7 @@ func TestE2EPostgresKill(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
 		}
 	}
-	auditPostgres(t, url)
+	b.replicas[0].audit(t)
 	t.Logf("%d kills of replicas, %d of the server: %d hooks sent, %d acknowledged, all delivered once, the last %s after the end",
 		cycles-servers, servers, b.next.Load(), n, recovered.Round(time.Second))
 	target.count(&b.acknowledged, 0).tell(t, postgresEngine, fmt.Sprintf("kill -9, %d times one of two replicas, %d times the server, in outages of the target, too",
@@ -189,18 +179,95 @@ func TestE2EPostgresKill(t *testing.T) {
 	}
 }
 
+// counter is the way of one replica to a target: it tells what came this way, and can keep the answers back.
+type counter struct {
+	*sink
+
+	mu   sync.Mutex
+	came map[string]int // requests by idempotency key
+	kept chan struct{}  // answers wait until it is closed; nil: none does
+	held []string       // keys whose answers wait
+}
+
+// newCounter makes a way to a target.
+func newCounter(t *testing.T, to *sink) (c *counter, address string) {
+	t.Helper()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = &counter{sink: to, came: map[string]int{}}
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(c.handle)}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { _ = server.Close() })
+	return c, "http://" + listener.Addr().String()
+}
+
+// handle lets the target take the request, and keeps its answer back perhaps.
+func (c *counter) handle(w http.ResponseWriter, r *http.Request) {
+	key := r.Header.Get("Idempotency-Key")
+	c.mu.Lock()
+	c.came[key]++
+	kept := c.kept
+	c.mu.Unlock()
+	if kept == nil {
+		c.ServeHTTP(w, r)
+		return
+	}
+	answer := httptest.NewRecorder()
+	c.ServeHTTP(answer, r)
+	c.mu.Lock()
+	c.held = append(c.held, key)
+	c.mu.Unlock()
+	<-kept
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
+}
+
+// keep keeps answers back from now on, until release.
+func (c *counter) keep() (release func()) {
+	kept := make(chan struct{})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = kept
+	return func() { close(kept) }
+}
+
+// holding are the keys of requests that were taken and whose answers are kept back.
+func (c *counter) holding() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.held)
+}
+
+// seen tells how often a request came this way.
+func (c *counter) seen(key string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.came[key]
+}
+
+// fenced counts in the log of a process the settlements that were refused, because the lease had gone to another worker.
+func (p *process) fenced() int {
+	return strings.Count(p.output(), "the lease has gone to another worker")
+}
+
 // TestE2EPostgresFrozen freezes one of three replicas past its leases and wakes it again, while the other two are
-// restarted one after the other: no hook is refused, nothing is lost, nothing is twice at the target.
+// restarted one after the other: no hook is refused, nothing is lost, nothing is twice at the target. At the moment when
+// it freezes, the target has taken requests of it that are not answered yet: the others take these deliveries over at
+// the end of the leases, and what the woken one settles is refused.
 func TestE2EPostgresFrozen(t *testing.T) {
 	binary(t)
 	server := cluster(t)
 	target := newSink(t)
 	target.fuzzy.Store(true)
-	targets := "  desk: {type: http, url: '" + target.address + "', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n"
 	url := server.URL("")
 	b := &balancer{}
+	var ways []*counter
 	for range 3 {
-		b.replicas = append(b.replicas, newReplica(t, url, targets))
+		way, address := newCounter(t, target)
+		ways = append(ways, way)
+		b.replicas = append(b.replicas, newReplica(t, url, "  desk: {type: http, url: '"+address+"', timeout: 1s, workers: 8, retry: {min: 50ms, max: 500ms}}\n"))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -212,12 +279,21 @@ func TestE2EPostgresFrozen(t *testing.T) {
 		}
 	}
 	pass(2 * time.Second)
-	frozen := b.replicas[0]
+	frozen, way := b.replicas[0], ways[0]
+	release := way.keep()
+	eventually(t, 900*time.Millisecond, func() error { // sooner than the requests time out
+		if n := len(way.holding()); n < 8 {
+			return fmt.Errorf("%d requests are under way, want one of each worker", n)
+		}
+		return nil
+	})
 	if err := frozen.running.command.Process.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	frozen.away.Store(true)
 	since := time.Now()
+	held := way.holding()
+	release() // the answers wait in its sockets
 	for range 2 {
 		for _, r := range b.replicas[1:] {
 			pass(2 * time.Second)
@@ -225,20 +301,41 @@ func TestE2EPostgresFrozen(t *testing.T) {
 			if code := r.running.terminate(t); code != 0 {
 				t.Errorf("exit code %d\n%s", code, r.running.output())
 			}
-			r.launch(t, url)
+			r.launch(t)
 			r.away.Store(false)
 		}
 	}
 	cancel()
 	<-done
 	n := assertDelivered(t, target, &b.acknowledged, 60*time.Second) // without the frozen one
-	pass(time.Until(since.Add(36 * time.Second)))                    // its leases are 32 s long
+	eventually(t, time.Until(since.Add(45*time.Second)), func() error { // its leases are 32 s long
+		for _, key := range held {
+			if ways[1].seen(key)+ways[2].seen(key) == 0 {
+				return fmt.Errorf("nobody has taken over %s, which the frozen replica holds", key)
+			}
+		}
+		return nil
+	})
+	taken := time.Since(since)
+	if taken < 25*time.Second {
+		t.Errorf("leases were taken over after %s, before their end", taken)
+	}
+	for _, r := range b.replicas[1:] {
+		r.running.waitDrained(t, 20*time.Second)
+	}
 	if err := frozen.running.command.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
 	waking := time.Now()
 	frozen.running.waitReady(t, 20*time.Second)
 	woke := time.Since(waking)
+	eventually(t, 20*time.Second, func() error {
+		if n := frozen.running.fenced(); n < len(held) {
+			return fmt.Errorf("%d of %d late settlements were refused", n, len(held))
+		}
+		return nil
+	})
+	fenced := frozen.running.fenced()
 	for _, r := range b.replicas {
 		if code := r.running.terminate(t); code != 0 {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
@@ -250,9 +347,11 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	if refused := b.refused.Load(); refused > 0 {
 		t.Errorf("%d hooks were refused", refused)
 	}
-	auditPostgres(t, url)
-	t.Logf("a replica frozen for %s, 4 orderly restarts: %d hooks acknowledged, 0 refused, all delivered once", time.Since(since).Round(time.Second), n)
-	target.count(&b.acknowledged, 0).tell(t, postgresEngine, "one of three replicas frozen past its leases, the others restarted twice each", woke)
+	b.replicas[0].audit(t)
+	t.Logf("a replica frozen for %s with %d requests under way, taken over within %s, its %d late settlements refused, 4 orderly restarts: %d hooks acknowledged, 0 refused, all delivered once",
+		waking.Sub(since).Round(time.Second), len(held), taken.Round(time.Second), fenced, n)
+	target.count(&b.acknowledged, 0).tell(t, postgresEngine,
+		fmt.Sprintf("one of three replicas frozen past its leases, %d requests under way, its late settlements refused; the others restarted twice each", len(held)), woke)
 }
 
 // TestE2EPostgresPromotion kills the primary under load and promotes its synchronous standby: nothing is lost, nothing is
@@ -306,7 +405,7 @@ func TestE2EPostgresPromotion(t *testing.T) {
 			t.Errorf("exit code %d\n%s", code, r.running.output())
 		}
 	}
-	auditPostgres(t, url)
+	b.replicas[0].audit(t)
 	t.Logf("primary killed, standby promoted 2 s later: %d hooks acknowledged, %d refused, all delivered once, deliveries went on after %s",
 		n, b.refused.Load(), resumed.Round(time.Millisecond))
 	target.count(&b.acknowledged, 0).tell(t, postgresEngine, "primary killed, synchronous standby promoted 2 s later", resumed)

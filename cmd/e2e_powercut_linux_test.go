@@ -60,13 +60,16 @@ func TestE2EPowerCut(t *testing.T) {
 	}
 	d.record = false
 	t.Log(d)
-	worst, total := time.Duration(0), faultCount{}
+	worst, total, ledgerAt := time.Duration(0), faultCount{}, filepath.Join(d.folder, "afterchat.db")
 	for range cuts {
 		moment := 1 + rand.IntN(len(d.events))
 		folder := t.TempDir()
 		d.cutAt(t, moment, folder)
 		began := time.Now()
 		stored := startAgain(t, folder, moment)
+		replaceIn(t, path, ledgerAt, filepath.Join(folder, "afterchat.db"))
+		ledgerAt = filepath.Join(folder, "afterchat.db")
+		audited(t, path)
 		worst = max(worst, time.Since(began))
 		moments.Range(func(id, at any) bool {
 			if at.(int) <= moment {
@@ -82,7 +85,7 @@ func TestE2EPowerCut(t *testing.T) {
 	total.tell(t, sqliteEngine, fmt.Sprintf("power cut at %d moments (delivered: stored)", cuts), worst)
 }
 
-// startAgain opens the ledger in folder, audits it, takes a hook, and returns the chats that are stored.
+// startAgain opens the ledger in folder and returns the chats that are stored.
 func startAgain(t *testing.T, folder string, moment int) map[string]bool {
 	t.Helper()
 	path := filepath.Join(folder, "afterchat.db")
@@ -97,9 +100,6 @@ func startAgain(t *testing.T, folder string, moment int) map[string]bool {
 	}()
 	if aside, err := sqlite.SetAside(path); err != nil || len(aside) > 0 {
 		t.Errorf("moment %d: a power cut was taken for damage: %q, %v", moment, aside, err)
-	}
-	if findings, err := l.Verify(t.Context()); err != nil || len(findings) > 0 {
-		t.Errorf("moment %d: the audit found %+v, %v", moment, findings, err)
 	}
 	if err := l.Ready(t.Context()); err != nil {
 		t.Errorf("moment %d: %v", moment, err)

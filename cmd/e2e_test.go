@@ -358,6 +358,7 @@ func TestE2EOutage(t *testing.T) {
 	}
 	target.down.Store(false)
 	n := assertDelivered(t, target, &acknowledged, 60*time.Second)
+	audited(t, path)
 	t.Logf("outage of %d s at %d hooks/s: %d acknowledged, all delivered once", seconds, perSecond, n)
 }
 
@@ -515,6 +516,7 @@ func TestE2ESocketActivation(t *testing.T) {
 		t.Errorf("%d of %d hooks were refused over 5 restarts", n, sent.Load())
 	}
 	n := assertDelivered(t, target, &acknowledged, 30*time.Second)
+	audited(t, path)
 	t.Logf("5 restarts: %d hooks sent, %d acknowledged, all delivered once", sent.Load(), n)
 }
 
