@@ -61,6 +61,9 @@ type Gateway struct {
 	// Render says what a delivery would send of a conversation; pinned: with the configuration of its newest attempt, or
 	// that it was accepted under.
 	Render func(ctx context.Context, d ledger.DeliveryRow, c chat.Conversation, pinned bool) (Rendered, error)
+	// RenderAttempt says what an attempt of a delivery has sent of the revision c that it was of; today: what today's
+	// configuration would have sent in its place.
+	RenderAttempt func(ctx context.Context, d ledger.DeliveryRow, a ledger.Attempt, c chat.Conversation, today bool) (Rendered, error)
 	// Decide says what today's routes make of a conversation, and why.
 	Decide func(c *chat.Conversation) pipeline.Explanation
 	// RoutesText is the YAML of the routes in force, as they are written in the file; "" if there are none.

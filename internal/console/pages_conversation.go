@@ -171,54 +171,76 @@ func plainValue(value any) string {
 	return string(text)
 }
 
-// deliveryView is one delivery with its attempts, and what would be sent now.
+// deliveryView is one delivery with its attempts, what each has sent, and what would be sent now.
 func (v *visit) deliveryView(d ledger.DeliveryRow, said chat.Conversation, readable bool) (page.Delivery, error) {
-	ctx := v.Request().Context()
 	out := page.Delivery{DeliveryRow: d}
-	attempts, err := v.console.Ledger.Attempts(ctx, d.ID, d.Target)
+	attempts, err := v.console.Ledger.Attempts(v.Request().Context(), d.ID, d.Target)
 	if err != nil {
 		return out, err
 	}
-	out.Attempts = attempts
+	out.Attempts = each(attempts, func(a ledger.Attempt) page.Attempt { return page.Attempt{Attempt: a} })
 	if !v.revealed {
 		out.DeliveryRow = maskDeliveryRow(d)
-		out.Attempts = each(attempts, func(a ledger.Attempt) ledger.Attempt {
+		out.Attempts = each(attempts, func(a ledger.Attempt) page.Attempt {
 			a.Reason, a.Response = WithoutAnswer(a.Reason), maskText(a.Response)
-			return a
+			return page.Attempt{Attempt: a}
 		})
 	}
-	unfinished := d.State == ledger.Pending || d.State == ledger.Dead
-	if !readable || v.console.Render == nil || !unfinished && !v.revealed {
+	if !readable || v.console.Render == nil || v.console.RenderAttempt == nil {
 		return out, nil
 	}
+	now, err := v.next(&out, d, said)
+	if err != nil || !v.revealed {
+		return out, err
+	}
+	sent, err := v.sent(d, attempts, now)
+	if err != nil {
+		return out, err
+	}
+	for i := range sent {
+		out.Attempts[i].Sent = sent[i]
+	}
+	if now != nil && (len(sent) == 0 || !sent[len(sent)-1].AsNow) {
+		out.Requests = requestsView(now.Requests)
+	}
+	return out, nil
+}
+
+// next says what goes out next, and what a replay would change. Nothing does of a delivery that has come to its end: nil.
+func (v *visit) next(out *page.Delivery, d ledger.DeliveryRow, said chat.Conversation) (now *Rendered, err error) {
+	if d.State != ledger.Pending && d.State != ledger.Dead {
+		return nil, nil //nolint:nilnil // as said above
+	}
+	ctx := v.Request().Context()
 	if said.Revision != d.Revision {
-		if said, err = v.console.Ledger.Revision(ctx, d.ID, d.Revision); err != nil {
-			return out, nil //nolint:nilerr // the page says already that retention has taken it
+		said, err = v.console.Ledger.Revision(ctx, d.ID, d.Revision)
+		if errors.Is(err, ledger.ErrNotFound) {
+			return nil, nil //nolint:nilnil // the page says already that retention has taken it
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
 	today, err := v.console.Render(ctx, d, said, false)
 	if err != nil {
 		out.Error = err.Error()
-		return out, nil
+		return nil, nil //nolint:nilerr,nilnil // it is told
 	}
 	out.Error = today.Error
-	if v.revealed {
-		out.Requests = requestsView(today.Requests)
-	}
 	if d.State != ledger.Dead {
-		return out, nil
+		return &today, nil
 	}
 	then, err := v.console.Render(ctx, d, said, true)
 	if err != nil {
-		return out, nil //nolint:nilerr // the configuration of then cannot be read any more, so it cannot be chosen
+		return &today, nil //nolint:nilerr // the configuration of then cannot be read any more, so it cannot be chosen
 	}
 	if difference := differenceOf(then, today); len(difference) > 0 {
-		out.Then = requestsView(then.Requests)
+		out.ThenDiffers = true
 		if v.revealed {
 			out.Changes = changedLines(difference)
 		}
 	}
-	return out, nil
+	return &today, nil
 }
 
 // requestsView turns requests into what a page shows of them.

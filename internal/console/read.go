@@ -33,7 +33,8 @@ func (c *console) reads() []endpoint {
 			parameter{name: "time_zone", doc: "IANA name; UTC if absent"}, parameter{name: "language", doc: "en if absent"}),
 		get("/deliveries", Viewer, "deliveries, the newest first", List[Delivery]{}, getDeliveries, list...),
 		get("/deliveries/:id/:target", Viewer, "one delivery with its attempts", DeliveryDetail{}, getDelivery),
-		get("/deliveries/:id/:target/request", Operator, "what a delivery would send now, and how that differs from the other configuration", RenderedDelivery{}, getRequest, with),
+		get("/deliveries/:id/:target/request", Operator, "what a delivery would send now, or what an attempt has sent, and how that differs with the other configuration", RenderedDelivery{}, getRequest, with,
+			parameter{name: "attempt", doc: "what this attempt has sent: its place in the log of the delivery, 1 is the oldest; with=today: what the configuration of the day would have sent in its place"}),
 		get("/failures", Viewer, "failed deliveries in groups by target, class and state, the largest first", List[Failure]{}, getFailures, filterParameters()...),
 		get("/quarantine", Viewer, "hooks that no decoder could read", List[Quarantined]{}, getQuarantine,
 			append([]parameter{{name: "from", doc: "name of a source", many: true}}, pageParameters()...)...),
@@ -306,15 +307,23 @@ func getRequest(q *request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return q.console.rendered(q.Request().Context(), q.Param("id"), q.Param("target"), pinned)
+	text := q.values.Get("attempt")
+	if text == "" {
+		return q.console.rendered(q.Request().Context(), q.Param("id"), q.Param("target"), pinned)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return nil, &InputError{Text: fmt.Sprintf("attempt is %q", text), Hint: "write 1 for the oldest one, 2, …"}
+	}
+	return q.console.attempted(q.Request().Context(), q.Param("id"), q.Param("target"), n, q.values.Get("with") == WithToday)
 }
 
 // pinnedBy reads the choice between today and then.
 func pinnedBy(with string) (bool, error) {
 	switch with {
-	case "", withToday:
+	case "", WithToday:
 		return false, nil
-	case withThen:
+	case WithThen:
 		return true, nil
 	}
 	return false, &InputError{Text: fmt.Sprintf("with is %q", with), Hint: "write today or then"}

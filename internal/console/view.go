@@ -91,7 +91,8 @@ type DeliveryDetail struct {
 // Attempt is one attempt of a delivery.
 type Attempt struct {
 	At           time.Time `json:"at"`
-	Number       int       `json:"number" doc:"1, 2, … within the revision"`
+	Revision     int       `json:"revision" doc:"that was tried"`
+	Number       int       `json:"number" doc:"1, 2, … within the revision; a replay begins anew"`
 	Kind         string    `json:"kind" doc:"ok, temporary, throttled, rejected, denied, mapping, panic, crash, uncertain or shutdown"`
 	Milliseconds float64   `json:"ms"`
 	Status       int       `json:"status,omitempty" doc:"HTTP status"`
@@ -289,6 +290,8 @@ type Rendered struct {
 	Requests []connectors.Request `json:"requests,omitempty" doc:"as they would go out, secrets as ***"`
 	NotSent  []connectors.NotSent `json:"not_sent,omitempty"`
 	Error    string               `json:"error,omitempty" doc:"it cannot be rendered, or would fail before it is sent"`
+	// Unknown is why nobody can tell what an attempt had sent.
+	Unknown string `json:"unknown,omitempty" doc:"why what the attempt had sent cannot be known; nothing is rendered then"`
 }
 
 // RenderedDelivery is what a delivery would send with one configuration, and how that differs from the other one.
@@ -296,6 +299,8 @@ type RenderedDelivery struct {
 	Rendered
 	// Difference are the lines of both, as a unified diff from then to today: the first character of each is a space, - or +.
 	Difference []string `json:"difference" doc:"from then to today, line by line: the first character is a space, - or +; empty: they are the same"`
+	// Attempt is the attempt that was asked for, with what the target answered to it.
+	Attempt *Attempt `json:"attempt,omitempty" doc:"the one that was asked for, with what the target answered to it"`
 }
 
 func utc(t time.Time) time.Time {
@@ -348,7 +353,7 @@ func deliveryOf(r ledger.DeliveryRow) Delivery {
 
 func attemptOf(a ledger.Attempt) Attempt {
 	return Attempt{
-		At: utc(a.At), Number: a.Number, Kind: a.Kind, Milliseconds: milliseconds(a.Duration), Status: a.Status, Reason: a.Reason,
+		At: utc(a.At), Revision: a.Revision, Number: a.Number, Kind: a.Kind, Milliseconds: milliseconds(a.Duration), Status: a.Status, Reason: a.Reason,
 		Class: a.Class, Config: a.Config, Response: a.Response,
 	}
 }
@@ -385,17 +390,17 @@ func jobOf(j ledger.ReplayJob) Job {
 	}
 }
 
-// The configurations that a delivery can be rendered with.
+// The configurations that a delivery can be rendered with: that of the day, and that of an attempt.
 const (
-	withToday = "today"
-	withThen  = "then"
+	WithToday = "today"
+	WithThen  = "then"
 )
 
 func withOf(pinned bool) string {
 	if pinned {
-		return withThen
+		return WithThen
 	}
-	return withToday
+	return WithToday
 }
 
 func auditedOf(a ledger.Audited) Audited {

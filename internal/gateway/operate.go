@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -23,7 +22,6 @@ import (
 	"github.com/afterchat/afterchat/internal/intake"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/sqlite"
-	"github.com/afterchat/afterchat/internal/pipeline"
 	"github.com/afterchat/afterchat/internal/rule"
 	"github.com/afterchat/afterchat/internal/source"
 )
@@ -34,7 +32,7 @@ func (g *Gateway) console() http.Handler {
 		Version: g.Version, Started: g.started, Logger: g.Logger, Metrics: g.metrics, Ready: g.ready, Pprof: g.boot.Admin.Pprof,
 		Access: g.access, Ledger: g.ledger, Config: g.status, ConfigText: g.configText, Targets: g.targets, Sources: g.sources,
 		Gateway: console.Gateway{
-			Pause: g.pause, Resume: g.resume, Probe: g.probe, Render: g.render, Explain: g.explain, Take: g.take, Select: g.selector,
+			Pause: g.pause, Resume: g.resume, Probe: g.probe, Render: g.render, RenderAttempt: g.renderAttempt, Explain: g.explain, Take: g.take, Select: g.selector,
 			Decide: g.decide, RoutesText: g.routesText, Try: g.tryAll,
 			Plan:     func(c *chat.Conversation) ledger.Plan { return g.planner(g.setup.Load().config.Pipeline)(c) },
 			Replayed: g.replayed,
@@ -175,90 +173,6 @@ func (g *Gateway) told(err error) error {
 		return &console.UnavailableError{Text: err.Error(), Hint: "start the gateway with afterchat serve"}
 	}
 	return err
-}
-
-// render says what a delivery would send with today's configuration, or with that of its newest attempt.
-func (g *Gateway) render(ctx context.Context, d ledger.DeliveryRow, c chat.Conversation, pinned bool) (console.Rendered, error) {
-	s := g.setup.Load()
-	out := console.Rendered{With: "today", Config: s.config.Pipeline.Hash(), Revision: d.Revision}
-	mapper, err := g.mapperFor(ctx, s, d, pinned)
-	if pinned {
-		out.With = "then"
-	}
-	if errors.Is(err, errNoSnapshot) {
-		out.Config, out.Error = "", err.Error()
-		return out, nil
-	}
-	if err != nil {
-		return out, err
-	}
-	out.Config = mapper.Hash()
-	rendered, err := mapper.Map(&c, d.Target, d.Routes)
-	if err != nil {
-		out.Error = err.Error()
-		return out, nil
-	}
-	out.Fields, out.Notes = rendered.Fields, slices.Concat(rendered.Cut, rendered.Dropped)
-	i := slices.IndexFunc(s.config.Targets, func(t config.Target) bool { return t.Name == d.Target })
-	if i < 0 {
-		out.Notes = append(out.Notes, "the target is not configured, so the requests cannot be told")
-		return out, nil
-	}
-	if d.Uncertain && !pinned {
-		out.Notes = append(out.Notes, "an attempt may have been taken: the next one of the same revision sends what that one sent")
-	}
-	previewer, ok := s.delivery.Targets[i].Connector.(connectors.Previewer)
-	if !ok {
-		return out, nil
-	}
-	object := delivery.ObjectName(d.ID, firstName(s.config.Targets[i]))
-	preview, err := previewer.Preview(connectors.Record{
-		Object: object, Request: object + ":" + strconv.Itoa(d.Revision), Revision: d.Revision, Attempt: d.Attempts + 1,
-		Uncertain: d.Uncertain, Prior: d.Receipt, Fields: rendered.Fields,
-	})
-	out.Requests, out.NotSent = preview.Requests, preview.NotSent
-	if err != nil {
-		out.Error = err.Error()
-	}
-	return out, nil
-}
-
-// errNoSnapshot means that an earlier configuration is not kept any more, or cannot be opened.
-var errNoSnapshot = errors.New("the configuration of that time is not kept any more")
-
-// mapperFor chooses as the engine does: today's configuration, unless the routes that sent the delivery are gone.
-func (g *Gateway) mapperFor(ctx context.Context, s *setup, d ledger.DeliveryRow, pinned bool) (delivery.Mapper, error) {
-	today := s.config.Pipeline
-	hash := d.Accepted
-	switch {
-	case pinned && d.Tried != "":
-		hash = d.Tried
-	case !pinned && today.Has(d.Target, d.Routes):
-		return today, nil
-	}
-	if hash == today.Hash() {
-		return today, nil
-	}
-	snapshot, err := g.ledger.Config(ctx, hash)
-	if errors.Is(err, ledger.ErrNotFound) {
-		return fallback(today, pinned)
-	}
-	if err != nil {
-		return nil, err
-	}
-	m, err := openMapper(snapshot, s.config)
-	if errors.Is(err, pipeline.ErrSnapshot) {
-		return fallback(today, pinned)
-	}
-	return m, err
-}
-
-// fallback is what renders when the configuration of the time is gone: today's, which says what it lacks.
-func fallback(today delivery.Mapper, pinned bool) (delivery.Mapper, error) {
-	if pinned {
-		return nil, errNoSnapshot
-	}
-	return today, nil
 }
 
 // explain says what a hook would become, with the routes in force or with others.

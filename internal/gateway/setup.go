@@ -57,7 +57,7 @@ func (g *Gateway) newSetup(cfg *config.Config, before *setup, now time.Time) (*s
 
 // deliverySetup opens the connectors. One whose settings have not changed is used on, with its connections.
 func (g *Gateway) deliverySetup(cfg *config.Config, before *setup) (delivery.Setup, error) {
-	d := delivery.Setup{Mapper: cfg.Pipeline, Open: func(snapshot []byte) (delivery.Mapper, error) { return openMapper(snapshot, cfg) }}
+	d := delivery.Setup{Mapper: cfg.Pipeline, Open: func(snapshot []byte) (delivery.Mapper, error) { return openPipeline(snapshot, cfg) }}
 	for _, t := range cfg.Targets {
 		connector := before.connector(t, cfg.Folder)
 		if connector == nil {
@@ -96,8 +96,8 @@ func (s *setup) connector(t config.Target, folder string) connectors.Connector {
 	return s.delivery.Targets[i].Connector
 }
 
-// openMapper makes a pipeline of an earlier configuration, with the declared fields of cfg.
-func openMapper(snapshot []byte, cfg *config.Config) (delivery.Mapper, error) {
+// openPipeline makes a pipeline of an earlier configuration, with the declared fields of cfg.
+func openPipeline(snapshot []byte, cfg *config.Config) (*pipeline.Pipeline, error) {
 	var targets []pipeline.Target
 	for _, t := range cfg.Targets {
 		targets = append(targets, pipeline.Target{

@@ -78,8 +78,16 @@ func full() []page.View {
 	}
 	gone := page.Target{Name: "old", Health: "gone", Gone: true}
 	shown := page.Delivery{
-		DeliveryRow: delivery, Requests: requests, Then: requests, Error: hostile, Changes: []page.Line{{Sign: "-", Text: hostile}, {Sign: "+", Text: "b"}, {Sign: " ", Text: "c"}},
-		Attempts: []ledger.Attempt{{At: now, Number: 1, Kind: "rejected", Duration: 1500 * time.Millisecond, Status: 422, Reason: hostile, Detail: ledger.Detail{Response: hostile}}},
+		DeliveryRow: delivery, Requests: requests, ThenDiffers: true, Error: hostile, Changes: []page.Line{{Sign: "-", Text: hostile}, {Sign: "+", Text: "b"}, {Sign: " ", Text: "c"}},
+		Attempts: []page.Attempt{
+			{
+				Attempt: ledger.Attempt{At: now, Number: 1, Kind: "rejected", Duration: 1500 * time.Millisecond, Status: 422, Reason: hostile, Detail: ledger.Detail{Response: hostile}},
+				Sent:    &page.Sent{Config: "0123456789abcdef", Requests: requests, Today: requests, Changes: []page.Line{{Sign: "-", Text: hostile}}, Notes: []string{hostile}},
+			},
+			{Attempt: ledger.Attempt{At: now, Number: 2, Kind: "mapping"}, Sent: &page.Sent{Config: "0123456789abcdef", Error: hostile, Fields: hostile, NoToday: hostile}},
+			{Attempt: ledger.Attempt{At: now, Number: 3, Kind: "crash"}, Sent: &page.Sent{Unknown: hostile}},
+			{Attempt: ledger.Attempt{At: now, Number: 4, Kind: "ok"}, Sent: &page.Sent{SameAs: 1, AsNow: true}},
+		},
 	}
 	facts := []page.Fact{{Name: "E-mail", Value: hostile}, {Name: "Page", Value: hostile, Link: "javascript:alert(7)"}}
 	conversation := page.Conversation{

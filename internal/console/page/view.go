@@ -201,11 +201,45 @@ type Term struct {
 type Delivery struct {
 	ledger.DeliveryRow
 	Waits    string // why a pending one is not tried when it is due; "": it is
-	Attempts []ledger.Attempt
-	Requests []Request
-	Then     []Request // as with the configuration of the newest attempt; nil: the same
+	Attempts []Attempt
+	Requests []Request // as they would go out now; nil: nothing will, or what the newest attempt has sent
 	Error    string    // why it cannot be rendered
-	Changes  []Line    // between Then and Requests
+	// ThenDiffers: the configuration of the newest attempt renders otherwise than that of today, as Changes tell.
+	ThenDiffers bool
+	Changes     []Line
+}
+
+// Attempt is one attempt with what it has sent.
+type Attempt struct {
+	ledger.Attempt
+	Sent *Sent // nil: it is not shown
+}
+
+// Sent is what an attempt has sent, rendered again with the configuration of then.
+type Sent struct {
+	SameAs   int    // number of the attempt, from 1, that has sent the same and tells of it; 0: none
+	Unknown  string // why nobody can tell what it was
+	Error    string // why it could not be rendered then
+	Config   string // hash of the configuration of then
+	Requests []Request
+	Fields   string // what was mapped, if there are no requests
+	Notes    []string
+	AsNow    bool // it is what would go out now
+	// Today is what the configuration of today would have sent in its place, Changes between both; nil: the same.
+	Today   []Request
+	Changes []Line
+	NoToday string // why that cannot be told
+}
+
+// Label says with which configuration it was.
+func (s Sent) Label() string {
+	switch {
+	case s.AsNow:
+		return "The request, as it went out and as it would go out now"
+	case len(s.Changes) > 0 || s.NoToday != "":
+		return "The request, with the configuration of then"
+	}
+	return "The request; the configuration of today renders the same"
 }
 
 // Request is one request as it would go out.
