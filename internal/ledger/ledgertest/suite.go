@@ -58,6 +58,10 @@ type Suite struct {
 	// Lapse ends the time of all leases in the ledger of folder dir, for an engine that several processes share: opening
 	// it says nothing of the workers of others. nil: opening makes the leases of an earlier run void at once.
 	Lapse func(t testing.TB, dir string)
+	// Shared: several may be open in one folder at once, as replicas are.
+	Shared bool
+	// Killed says how a process is started that works on the ledger until it is killed.
+	Killed Killed
 }
 
 // Run runs the whole suite.
@@ -78,6 +82,8 @@ func Run(t *testing.T, s Suite) {
 			}
 		})
 	}
+	t.Run("at once", func(t *testing.T) { runAtOnce(t, s) })
+	t.Run("killed", func(t *testing.T) { runCrash(t, s) })
 	t.Run("model", func(t *testing.T) { runModel(t, s) })
 }
 

@@ -4,6 +4,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -58,6 +59,9 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 	}
 	answer := ledger.Claimed{Next: shift(got.next, -got.skew)}
 	for _, g := range got.leased {
+		if err := l.findBody(ctx, g); err != nil {
+			return ledger.Claimed{}, err
+		}
 		if err := l.unpack(g); err != nil {
 			if _, err := l.Settle(ctx, row.Unreadable(g.delivery, err, time.Now())); err != nil {
 				return ledger.Claimed{}, err
@@ -158,6 +162,21 @@ func (c *claims) readNext(t *tx) {
 		}
 		return err
 	}, nextQuery, c.asked.Target, len(c.leased)+1)
+}
+
+// findBody looks again for a body that was not where it had been when the delivery was locked: retention, or a revision
+// of a conversation that had lost its bodies, has moved it to another day meanwhile. What is leased keeps its body, so
+// what is not found now is missing.
+func (l *Ledger) findBody(ctx context.Context, g *leased) error {
+	if g.packed != nil {
+		return nil
+	}
+	err := l.read(ctx, `SELECT b.decoded FROM conversation c JOIN body b ON b.day = c.day AND b.conversation = c.number AND b.revision = $2
+		WHERE c.number = $1`, []any{g.row.Conversation, g.row.Want}, &g.packed)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil
+	}
+	return err
 }
 
 func (l *Ledger) unpack(g *leased) (err error) {

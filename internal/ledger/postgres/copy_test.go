@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -65,20 +66,12 @@ func TestE2EPostgresSuiteMoved(t *testing.T) {
 			t.Helper()
 			n := times(dir, 1)
 			if n == 1 {
-				l, err := sqlite.Open(t.Context(), file(dir), sqlite.Options{Retention: o.Retention, Observer: o.Observer})
-				if err != nil {
-					t.Fatal(err)
-				}
-				return l
+				return openFile(t, dir, o)
 			}
 			if n == 2 {
 				move(t, file(dir), at(dir))
 			}
-			l, err := Open(t.Context(), at(dir), Options{Retention: o.Retention, Observer: o.Observer})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return l
+			return openSuite(t, at(dir), o)
 		},
 		Lapse: func(t testing.TB, dir string) {
 			t.Helper()
@@ -86,6 +79,35 @@ func TestE2EPostgresSuiteMoved(t *testing.T) {
 				sql(t, at(dir), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`)
 			}
 		},
+		Killed: ledgertest.Killed{
+			Test: "TestE2EPostgresKilledChildMoved",
+			Environ: func(dir string) []string {
+				if times(dir, 0) <= 1 {
+					return nil // the file is still in use
+				}
+				return []string{urlVariable + "=" + at(dir)}
+			},
+		},
+	})
+}
+
+// openFile opens the ledger before it is moved.
+func openFile(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+	t.Helper()
+	l, err := sqlite.Open(t.Context(), filepath.Join(dir, "ledger.db"), sqlite.Options{Retention: o.Retention, Observer: o.Observer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestE2EPostgresKilledChildMoved is no test but the process that the suite kills.
+func TestE2EPostgresKilledChildMoved(t *testing.T) {
+	ledgertest.Child(t, func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+		if url := os.Getenv(urlVariable); url != "" {
+			return openSuite(t, url, o)
+		}
+		return openFile(t, dir, o)
 	})
 }
 
@@ -174,7 +196,7 @@ func cells(columns []string, values [][]any) (rows []string) {
 			switch columns[i] {
 			case "day", "slot":
 				continue
-			case "lapsed", "planned", "ignore", "bodies", "by_operator", "pinned":
+			case "lapsed", "planned", "ignore", "bodies", "by_operator", "pinned", "imported":
 				if _, text := v.(string); !text {
 					v = v == true || v == int64(1)
 				}

@@ -23,6 +23,9 @@ import (
 var shared *postgrestest.Cluster
 
 func TestMain(m *testing.M) {
+	if os.Getenv(ledgertest.ChildVariable) != "" {
+		os.Exit(m.Run()) // its server is that of the test that kills it
+	}
 	var err error
 	shared, err = postgrestest.Start(context.Background())
 	if err != nil && !errors.Is(err, postgrestest.ErrNone) {
@@ -84,17 +87,36 @@ func TestE2EPostgresSuite(t *testing.T) {
 	at := func(dir string) string { return shared.URL("search_path=" + schemaOf(dir)) }
 	ledgertest.Run(t, ledgertest.Suite{
 		Open: func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
-			t.Helper()
-			l, err := Open(t.Context(), at(dir), Options{Retention: o.Retention, Observer: o.Observer})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return l
+			return openSuite(t, at(dir), o)
 		},
 		Lapse: func(t testing.TB, dir string) {
 			t.Helper()
 			sql(t, at(dir), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`)
 		},
+		Shared: true,
+		Killed: ledgertest.Killed{
+			Test:    "TestE2EPostgresKilledChild",
+			Environ: func(dir string) []string { return []string{urlVariable + "=" + at(dir)} },
+		},
+	})
+}
+
+// urlVariable names the database of a process that is going to be killed.
+const urlVariable = "AFTERCHAT_TEST_KILLED_URL"
+
+func openSuite(t testing.TB, url string, o ledgertest.Options) ledgertest.Engine {
+	t.Helper()
+	l, err := Open(t.Context(), url, Options{Retention: o.Retention, Observer: o.Observer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// TestE2EPostgresKilledChild is no test but the process that the suite kills.
+func TestE2EPostgresKilledChild(t *testing.T) {
+	ledgertest.Child(t, func(t testing.TB, _ string, o ledgertest.Options) ledgertest.Engine {
+		return openSuite(t, os.Getenv(urlVariable), o)
 	})
 }
 

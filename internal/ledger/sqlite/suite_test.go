@@ -9,14 +9,19 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger/ledgertest"
 )
 
+func openSuite(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
+	t.Helper()
+	l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 func TestSuite(t *testing.T) {
 	t.Parallel()
-	ledgertest.Run(t, ledgertest.Suite{Open: func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
-		t.Helper()
-		l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return l
-	}})
+	ledgertest.Run(t, ledgertest.Suite{Open: openSuite, Killed: ledgertest.Killed{Test: "TestKilledChild"}})
 }
+
+// TestKilledChild is no test but the process that the suite kills.
+func TestKilledChild(t *testing.T) { ledgertest.Child(t, openSuite) }
