@@ -6,7 +6,6 @@ package cmd_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -28,37 +27,23 @@ func cutable(t *testing.T, address string) *postgrestest.Wire {
 	return w
 }
 
-// slowly is a target that takes its time, so that deliveries are under way at any moment.
-func slowly(t *testing.T, s *sink, d time.Duration) (address string) {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.ServeHTTP(w, r)
-		select {
-		case <-time.After(d):
-		case <-r.Context().Done():
-		}
-	})}
-	go func() { _ = server.Serve(listener) }()
-	t.Cleanup(func() { _ = server.Close() })
-	return "http://" + listener.Addr().String()
-}
-
 // TestE2EPostgresNetworkCut cuts the network between one of two replicas and the database for longer than its leases,
-// under load. Its hooks are refused in bounded time, not kept hanging; what it had leased is delivered by the other one;
-// when the network heals it goes on by itself.
+// under load, while the target has taken requests of it that are not answered yet. Its hooks are refused in bounded time,
+// not kept hanging; what it had leased is delivered by the other one; when the network heals it goes on by itself, and
+// what it settles too late is refused.
 func TestE2EPostgresNetworkCut(t *testing.T) {
 	binary(t)
 	server := cluster(t)
 	target := newSink(t)
-	targets := "  desk: {type: http, url: '" + slowly(t, target, 200*time.Millisecond) + "', timeout: 1s, workers: 16, retry: {min: 50ms, max: 500ms}}\n"
+	nearWay, nearAddress := newCounter(t, target)
+	farWay, farAddress := newCounter(t, target)
+	targets := func(address string) string {
+		return "  desk: {type: http, url: '" + address + "', timeout: 1s, workers: 8, retry: {min: 50ms, max: 500ms}}\n"
+	}
 	url := server.URL("")
 	database := server.Address()
 	wire := cutable(t, database)
-	near, far := newReplica(t, url, targets), newReplica(t, strings.Replace(url, database, wire.Address(), 1), targets)
+	near, far := newReplica(t, url, targets(nearAddress)), newReplica(t, strings.Replace(url, database, wire.Address(), 1), targets(farAddress))
 	var acknowledged sync.Map
 	var next atomic.Int64
 	var refused, hung atomic.Int64
@@ -101,8 +86,17 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 		}
 	}
 	pass(3 * time.Second)
+	release := farWay.keep()
+	eventually(t, 900*time.Millisecond, func() error { // sooner than the requests time out
+		if n := len(farWay.holding()); n < 8 {
+			return fmt.Errorf("%d requests are under way, want one of each worker", n)
+		}
+		return nil
+	})
 	cut := time.Now()
 	wire.Cut()
+	held := farWay.holding()
+	release()
 	far.running.waitStatus(t, http.StatusServiceUnavailable, 15*time.Second)
 	told := time.Since(cut)
 	pass(time.Until(cut.Add(20 * time.Second)))
@@ -116,15 +110,30 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 	}
 	// Without the one that is cut off: its leases end 32 s after they began.
 	n := assertDelivered(t, target, &acknowledged, time.Until(cut.Add(50*time.Second)))
+	eventually(t, time.Until(cut.Add(45*time.Second)), func() error {
+		for _, key := range held {
+			if nearWay.seen(key) == 0 {
+				return fmt.Errorf("nobody has taken over %s, which the replica that was cut off holds", key)
+			}
+		}
+		return nil
+	})
 	taken := time.Since(cut)
-	if taken < 20*time.Second {
-		t.Errorf("all was delivered %s after the cut: nothing was under way at the replica that was cut off", taken)
+	if taken < 25*time.Second {
+		t.Errorf("leases were taken over after %s, before their end", taken)
 	}
-	pass(time.Until(cut.Add(40 * time.Second)))
+	near.running.waitDrained(t, 20*time.Second)
 	healed := time.Now()
 	wire.Heal()
 	far.running.waitReady(t, 15*time.Second)
 	recovered := time.Since(healed)
+	eventually(t, 20*time.Second, func() error { // a settlement that gave up before the network healed has changed nothing, either
+		if fenced, ended := far.running.fenced(), strings.Count(far.running.output(), " unsettled="); fenced == 0 || ended < len(held) {
+			return fmt.Errorf("of %d late settlements %d have ended, %d of them refused", len(held), ended, fenced)
+		}
+		return nil
+	})
+	fenced := far.running.fenced()
 	ctx, cancel = context.WithTimeout(t.Context(), time.Second)
 	load(ctx, "http://"+far.hooks+"/in/shop/"+e2eSecret, 4, &next, &acknowledged)
 	cancel()
@@ -138,10 +147,11 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 		}
 	}
 	near.audit(t)
-	t.Logf("cut for %s: %d hooks acknowledged, %d refused, the slowest answer after %s; /readyz told after %s; leases were taken over until %s after the cut; ready %s after it healed",
+	t.Logf("cut for %s: %d hooks acknowledged, %d refused, the slowest answer after %s; /readyz told after %s; leases were taken over until %s after the cut; ready %s after it healed, %d late settlements refused",
 		healed.Sub(cut).Round(time.Second), all, refused.Load(), time.Duration(slowest.Load()).Round(time.Millisecond), told.Round(time.Millisecond),
-		taken.Round(time.Second), recovered.Round(time.Millisecond))
-	target.count(&acknowledged, 0).tell(t, postgresEngine, fmt.Sprintf("network cut between a replica and the database for %s", healed.Sub(cut).Round(time.Second)), recovered)
+		taken.Round(time.Second), recovered.Round(time.Millisecond), fenced)
+	target.count(&acknowledged, 0).tell(t, postgresEngine,
+		fmt.Sprintf("network cut between a replica and the database for %s, %d requests under way, its late settlements refused", healed.Sub(cut).Round(time.Second), len(held)), recovered)
 }
 
 // TestE2EPostgresResets resets all connections between two replicas and the database again and again, under load: a

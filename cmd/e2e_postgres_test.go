@@ -307,7 +307,7 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	}
 	cancel()
 	<-done
-	n := assertDelivered(t, target, &b.acknowledged, 60*time.Second) // without the frozen one
+	n := assertDelivered(t, target, &b.acknowledged, 60*time.Second)    // without the frozen one
 	eventually(t, time.Until(since.Add(45*time.Second)), func() error { // its leases are 32 s long
 		for _, key := range held {
 			if ways[1].seen(key)+ways[2].seen(key) == 0 {
