@@ -23,6 +23,9 @@ const (
 	Unknown   Outcome = "unknown"
 )
 
+// OwnPlatform is the platform of what is no chat but a message of our own: an alert. No decoder makes it.
+const OwnPlatform = "afterchat"
+
 // Outcomes lists every outcome, for checks and metrics.
 func Outcomes() []Outcome { return []Outcome{Completed, Missed, Offline, Dropped, Unknown} }
 

@@ -28,6 +28,8 @@ var (
 	ErrCursor = errors.New("not a cursor of this list")
 	// ErrState means that a delivery is in a state in which this cannot be done to it.
 	ErrState = errors.New("not possible in this state")
+	// ErrChanged means that somebody else has changed it since it was read. Nothing was stored.
+	ErrChanged = errors.New("it was changed meanwhile")
 	// ErrClosed means that the ledger has been closed.
 	ErrClosed = errors.New("the ledger is closed")
 )
@@ -39,7 +41,9 @@ type Hook struct {
 	Conversation  chat.Conversation // Source, Brand and ReceivedAt filled; Revision is the ledger's to say
 	Session       string            // see source.Decoded
 	SessionWindow time.Duration
-	Import        bool // it does not come from its source now, and is no sign of life of it: Stats.LastHook stays
+	// Import: it does not come from its source now. It is no sign of life of it, Stats.LastHook stays, and its deliveries are
+	// not in a list of what is Live, until another hook revises the conversation.
+	Import bool
 
 	// Plan says which targets get the conversation. The engine calls it inside the transaction with the id and revision
 	// that it found, and only when there is something new: once, unless the transaction had to be tried again and then
@@ -51,6 +55,7 @@ type Hook struct {
 type Plan struct {
 	Deliveries []PlannedDelivery
 	Config     string // hash of the configuration that decided, see Snapshot
+	Import     bool   // the engine fills it in, with that of the Hook
 }
 
 // PlannedDelivery is one target that gets the conversation.
@@ -262,7 +267,7 @@ type TargetStats struct {
 type Stats struct {
 	Targets       map[string]TargetStats
 	Quarantined   int64
-	Conversations int64
+	Conversations int64                // but for those of chat.OwnPlatform
 	Bytes         int64                // on disk, log included
 	LastHook      map[string]time.Time // per source, when the newest hook of any kind was stored
 	SetAside      int64                // damaged ledgers beside this one that have not been repaired

@@ -23,6 +23,7 @@ type Filter struct {
 	MinRating   *float64  `json:"min_rating,omitempty"`
 	MaxRating   *float64  `json:"max_rating,omitempty"` // an unrated conversation is in no range
 	Unrouted    bool      `json:"unrouted,omitempty"`   // has no delivery
+	Chats       bool      `json:"chats,omitempty"`      // is not of chat.OwnPlatform
 	// Text are words or phrases of the transcript or the visitor, without regard to case, accents and punctuation; all
 	// must occur. The last word of each stands for all that begin with it, if it has three letters or more.
 	Text []string `json:"text,omitempty"`
@@ -31,6 +32,7 @@ type Filter struct {
 	States  []State  `json:"states,omitempty"`
 	Routes  []string `json:"routes,omitempty"`  // names that the delivery was accepted under
 	Classes []string `json:"classes,omitempty"` // of failures, see DeliveryRow
+	Live    bool     `json:"live,omitempty"`    // not only imported hooks have asked for it
 	// FailedSince and FailedUntil bound when the newest attempt failed.
 	FailedSince time.Time `json:"failed_since,omitzero"`
 	FailedUntil time.Time `json:"failed_until,omitzero"`
@@ -196,3 +198,9 @@ type Point struct {
 
 // SeriesStep is the length of the intervals that are stored.
 const SeriesStep = time.Minute
+
+// Note is what a program remembers in a ledger beside conversations, by a name.
+type Note struct {
+	Text    string
+	Version int64 // grows with every change; 0: there is none yet
+}

@@ -35,6 +35,9 @@ var operateCases = map[string]func(*desk){
 	"series":                             journalSeries,
 	"closed":                             operateClosed,
 	"the journal does not stay for ever": journalRetained,
+	"imported":                           alertImported,
+	"our own conversations":              alertOwn,
+	"notes":                              alertNotes,
 }
 
 // failing is an outcome with a class.

@@ -33,6 +33,8 @@ type Operator interface {
 	AuditLog(ctx context.Context, p ledger.Page) (ledger.Listed[ledger.Audited], error)
 	AddPoints(ctx context.Context, points []ledger.Point) error
 	Series(ctx context.Context, kind string, since time.Time) ([]ledger.Point, error)
+	Note(ctx context.Context, name string) (ledger.Note, error)
+	SaveNote(ctx context.Context, name string, n ledger.Note) error
 }
 
 // operator is the engine, as operators have it.

@@ -178,7 +178,7 @@ func (d *desk) begin(a *arrival) error {
 	d.numbers = d.numbers[1:]
 	a.See(&k.Known, 1)
 	d.talks = append(d.talks, k)
-	d.add("conversations", 1)
+	d.add("conversations", row.Chats(c.Platform))
 	a.answer = ledger.Acceptance{ID: k.ID, Revision: 1, Result: ledger.Accepted}
 	return d.fanOut(a, k, false)
 }

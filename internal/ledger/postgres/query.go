@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
@@ -58,6 +59,9 @@ func newQuery(f *ledger.Filter, known []string, names *names) *query {
 	}
 	if f.Unrouted {
 		q.talk = append(q.talk, "c.unrouted AND NOT EXISTS (SELECT FROM delivery n WHERE n.conversation = c.number)")
+	}
+	if f.Chats {
+		q.talk = append(q.talk, "c.platform <> "+q.arg(chat.OwnPlatform))
 	}
 	before := len(q.talk)
 	oneOf(&q.talk, "s.source", f.Sources)
@@ -115,6 +119,9 @@ func (q *query) ofDeliveries(f *ledger.Filter, names *names) {
 		routes := q.arg(cleanAll(f.Routes))
 		q.talk = append(q.talk, "c.routes <> '{}' AND c.routes && "+routes+"::text[]")
 		q.slip = append(q.slip, "d.routes::jsonb ?| "+routes+"::text[]")
+	}
+	if f.Live {
+		q.slip = append(q.slip, "NOT d.imported")
 	}
 	if !f.FailedSince.IsZero() {
 		q.slip = append(q.slip, "d.failed_at > 0 AND d.failed_at >= "+q.arg(row.Micros(f.FailedSince)))

@@ -102,7 +102,7 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 // sizeQuery adds up what the tables of the ledger take on disk, with their indexes.
 const sizeQuery = `SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::bigint FROM pg_class c
 	WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND (c.relispartition OR c.relname IN
-	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version', 'summary', 'arrival', 'replay_job', 'audit', 'series'))`
+	('conversation', 'delivery', 'target', 'bucket', 'config', 'quarantine', 'counter', 'total', 'source', 'version', 'summary', 'arrival', 'replay_job', 'audit', 'series', 'note'))`
 
 // Stats returns the gauges, of the database and so of all replicas. It reads counters and the ends of indexes, so its
 // cost grows with the number of targets and not with what the ledger holds.

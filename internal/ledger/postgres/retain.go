@@ -448,8 +448,8 @@ func (l *Ledger) forget(ctx context.Context, until time.Time) error {
 				gone := make([]int64, 0, len(found))
 				for _, k := range found {
 					gone = append(gone, k.Number)
+					t.add("conversations", -row.Chats(k.Platform))
 				}
-				t.add("conversations", -int64(len(gone)))
 				t.write(`DELETE FROM delivery WHERE conversation = ANY ($1)`, gone)
 				t.write(`DELETE FROM conversation WHERE number = ANY ($1)`, gone)
 				return nil

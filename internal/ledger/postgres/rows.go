@@ -36,7 +36,7 @@ func scanTalk(rows pgx.Rows) (*talk, error) {
 }
 
 const rowColumns = `conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries,
-	first_at, planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned`
+	first_at, planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned, imported`
 
 func scanRow(rows pgx.Rows, more ...any) (*row.Delivery, error) {
 	var r row.Delivery
@@ -44,7 +44,7 @@ func scanRow(rows pgx.Rows, more ...any) (*row.Delivery, error) {
 	err := rows.Scan(append([]any{
 		&r.Conversation, &r.Target, &r.State, &r.Want, &r.Have, &r.Trying, &r.Doubt, &r.Lapsed, &r.DueAt, &r.PendingSince, &r.SettledAt,
 		&r.Fence, &r.Claims, &r.Tries, &r.FirstAt, &r.Planned, &r.Ignore, &r.Routes, &r.Config, &r.Tried, &receipt,
-		&r.Class, &r.Reason, &r.FailedAt, &r.Pinned,
+		&r.Class, &r.Reason, &r.FailedAt, &r.Pinned, &r.Imported,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -134,7 +134,7 @@ func (t *tx) storeRows(rows []*row.Delivery) error {
 	n := len(rows)
 	conversations, dueAt, since, settled, fences, firstAt, failed := make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n), make([]int64, n)
 	states, want, have, trying, doubt, claims, tries := make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n), make([]int32, n)
-	lapsed, planned, ignore := make([]bool, n), make([]bool, n), make([]bool, n)
+	lapsed, planned, ignore, imported := make([]bool, n), make([]bool, n), make([]bool, n), make([]bool, n)
 	targets, routes, configs, tried, receipts := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	classes, reasons, pinned := make([]string, n), make([]string, n), make([]string, n)
 	for i, r := range rows {
@@ -145,21 +145,23 @@ func (t *tx) storeRows(rows []*row.Delivery) error {
 		conversations[i], dueAt[i], since[i], settled[i], fences[i], firstAt[i] = r.Conversation, r.DueAt, r.PendingSince, r.SettledAt, r.Fence, r.FirstAt
 		states[i], want[i], have[i], trying[i], doubt[i] = int32(r.State), int32(r.Want), int32(r.Have), int32(r.Trying), int32(r.Doubt)
 		claims[i], tries[i] = int32(r.Claims), int32(r.Tries)
-		lapsed[i], planned[i], ignore[i] = r.Lapsed, r.Planned, r.Ignore
+		lapsed[i], planned[i], ignore[i], imported[i] = r.Lapsed, r.Planned, r.Ignore, r.Imported
 		targets[i], routes[i], configs[i], tried[i], receipts[i] = r.Target, r.Routes, r.Config, r.Tried, receipt
 		classes[i], reasons[i], failed[i], pinned[i] = clean(r.Class), clean(r.Reason), r.FailedAt, clean(r.Pinned)
 	}
 	t.write(`INSERT INTO delivery (`+rowColumns+`) SELECT * FROM unnest($1::bigint[], $2::text[], $3::int[], $4::int[], $5::int[], $6::int[],
 		$7::int[], $8::boolean[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[], $13::int[], $14::int[], $15::bigint[],
-		$16::boolean[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::bigint[], $25::text[])
+		$16::boolean[], $17::boolean[], $18::text[], $19::text[], $20::text[], $21::text[], $22::text[], $23::text[], $24::bigint[], $25::text[],
+		$26::boolean[])
 		ON CONFLICT (conversation, target) DO UPDATE SET state = excluded.state, want = excluded.want, have = excluded.have,
 		trying = excluded.trying, doubt = excluded.doubt, lapsed = excluded.lapsed, due_at = excluded.due_at,
 		pending_since = excluded.pending_since, settled_at = excluded.settled_at, fence = excluded.fence, claims = excluded.claims,
 		tries = excluded.tries, first_at = excluded.first_at, planned = excluded.planned, ignore = excluded.ignore,
 		routes = excluded.routes, config = excluded.config, tried = excluded.tried, receipt = excluded.receipt,
-		class = excluded.class, reason = excluded.reason, failed_at = excluded.failed_at, pinned = excluded.pinned`,
+		class = excluded.class, reason = excluded.reason, failed_at = excluded.failed_at, pinned = excluded.pinned,
+		imported = excluded.imported`,
 		conversations, targets, states, want, have, trying, doubt, lapsed, dueAt, since, settled, fences, claims, tries, firstAt,
-		planned, ignore, routes, configs, tried, receipts, classes, reasons, failed, pinned)
+		planned, ignore, routes, configs, tried, receipts, classes, reasons, failed, pinned, imported)
 	return nil
 }
 

@@ -1,4 +1,4 @@
-// This file keeps what is beside conversations: the state of targets, what is left of their rates, and how much room
+// This file keeps what is beside conversations: the state of targets, notes, what is left of rates, and how much room
 // there is.
 
 package postgres
@@ -53,6 +53,38 @@ func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.Targ
 		until = excluded.until, reason = excluded.reason, by_operator = excluded.by_operator, probes = excluded.probes, paused = excluded.paused`,
 				clean(name), s.Account, row.Micros(shift(s.Pause.Since, ahead)), row.Micros(shift(s.Pause.Until, ahead)), clean(s.Pause.Reason),
 				s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
+			return nil
+		})
+	})
+}
+
+// Note returns what is remembered under a name; the zero value if nothing is.
+func (l *Ledger) Note(ctx context.Context, name string) (n ledger.Note, err error) {
+	err = l.read(ctx, `SELECT version, text FROM note WHERE name = $1`, []any{clean(name)}, &n.Version, &n.Text)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.Note{}, nil
+	}
+	return n, err
+}
+
+// SaveNote keeps a text under a name in place of the one that has n's version, and returns ledger.ErrChanged if there is
+// another one: of replicas that try it at once, one succeeds.
+func (l *Ledger) SaveNote(ctx context.Context, name string, n ledger.Note) error {
+	name, n.Text = clean(name), clean(n.Text)
+	return l.once(ctx, patience, func() error {
+		var there ledger.Note
+		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+			there = ledger.Note{}
+			b.Queue(`SELECT pg_advisory_xact_lock($1)`, l.key("note", name))
+			each(b, func(rows pgx.Rows) error { return rows.Scan(&there.Version, &there.Text) }, `SELECT version, text FROM note WHERE name = $1`, name)
+		}, func(t *tx) error {
+			switch {
+			case there.Version == n.Version:
+				t.write(`INSERT INTO note (name, version, text) VALUES ($1, $2, $3)
+					ON CONFLICT (name) DO UPDATE SET version = excluded.version, text = excluded.text`, name, n.Version+1, n.Text)
+			case there.Version != n.Version+1 || there.Text != n.Text: // else it is there since a commit whose answer was lost
+				return fmt.Errorf("note %s: %w", name, ledger.ErrChanged)
+			}
 			return nil
 		})
 	})

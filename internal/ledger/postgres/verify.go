@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
@@ -37,7 +38,7 @@ var audits = []string{
 	`SELECT '', format('a summary of conversation number %s belongs to nothing', s.conversation) FROM summary s
 		LEFT JOIN conversation n ON n.number = s.conversation WHERE n.number IS NULL OR NOT n.bodies`,
 	`SELECT '', format('%s conversations are counted, %s are there', t.n, c.n)
-		FROM (SELECT coalesce(sum(n), 0) n FROM total WHERE name = 'conversations') t, (SELECT count(*) n FROM conversation) c WHERE t.n <> c.n`,
+		FROM (SELECT coalesce(sum(n), 0) n FROM total WHERE name = 'conversations') t, (SELECT count(*) n FROM conversation WHERE platform <> '` + chat.OwnPlatform + `') c WHERE t.n <> c.n`,
 	`SELECT '', format('%s quarantined hooks are counted, %s are there', t.n, q.n)
 		FROM (SELECT coalesce(sum(n), 0) n FROM total WHERE name = 'quarantined') t, (SELECT count(*) n FROM quarantine) q WHERE t.n <> q.n`,
 }

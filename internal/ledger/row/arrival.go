@@ -112,6 +112,7 @@ func (a *Arrival) See(k *Known, revision int) {
 func (a *Arrival) PlanFor(id string, revision int) ledger.Plan {
 	if !a.asked || a.id != id || a.revision != revision {
 		a.plan = a.Hook.Plan(id, revision)
+		a.plan.Import = a.Hook.Import
 		a.asked, a.id, a.revision = true, id, revision
 	}
 	return a.plan
@@ -136,7 +137,7 @@ func FanOut(number int64, revision int, p ledger.Plan, rows []*Delivery, expired
 		}
 		plans[d.Target] = Plan{
 			Revision: revision, Planned: true, Ignore: d.IgnoreUpdates, Hold: max(d.Hold, 0).Microseconds(),
-			Routes: routes, Config: p.Config, Expired: expired,
+			Routes: routes, Config: p.Config, Expired: expired, Import: p.Import,
 		}
 		if !slices.ContainsFunc(rows, func(r *Delivery) bool { return r.Target == d.Target }) {
 			rows = append(rows, &Delivery{Conversation: number, Target: d.Target, Fence: now})
@@ -145,7 +146,7 @@ func FanOut(number int64, revision int, p ledger.Plan, rows []*Delivery, expired
 	for _, r := range rows {
 		one, ok := plans[r.Target]
 		if !ok {
-			one = Plan{Revision: revision, Expired: expired}
+			one = Plan{Revision: revision, Expired: expired, Import: p.Import}
 		}
 		reached = reached || ok || r.Holds()
 		changes, due := r.Revise(one, now)

@@ -18,6 +18,7 @@ func Tables() []Table {
 	return []Table{
 		{Name: "config", Key: "hash"},
 		{Name: "target", Key: "name"},
+		{Name: "note", Key: "name"},
 		{Name: "conversation", Key: "number", Children: []string{"body", "delivery", "attempt"}},
 		{Name: "quarantine", Key: "id"},
 		{Name: "replay_job", Key: "id", Without: "number"},

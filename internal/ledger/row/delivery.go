@@ -41,6 +41,7 @@ type Delivery struct {
 	Reason       string // of the newest failure, or why it was dropped
 	FailedAt     int64  // when the newest attempt failed
 	Pinned       string // hash: it is rendered with this configuration; "": with that of the day
+	Imported     bool   // only imported hooks have asked for it
 }
 
 // Holds tells whether the target holds, or may hold, the conversation. A claim that is not settled may have gone out.
@@ -90,6 +91,7 @@ type Plan struct {
 	Routes   string
 	Config   string
 	Expired  bool // retention has taken the bodies of the revisions before
+	Import   bool // the hook is imported
 }
 
 // Revise takes a new revision into the row of a target. fresh rows, of a target that is new to the conversation, have
@@ -106,7 +108,7 @@ func (r *Delivery) Revise(p Plan, now int64) (changes []Counts, due bool) {
 		r.heal()
 		return changes, false
 	}
-	r.Planned = p.Planned
+	r.Planned, r.Imported = p.Planned, p.Import && (fresh || r.Imported)
 	if p.Planned {
 		r.Ignore, r.Routes, r.Config = p.Ignore, p.Routes, p.Config
 	}

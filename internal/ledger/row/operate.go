@@ -57,6 +57,7 @@ func (r *Delivery) Drop(reason string, bodies bool, now int64) ([]Counts, error)
 // Route takes what a plan adds to revision, the newest of conversation number: rows for targets that have none of this
 // revision. The others are not in the answer.
 func Route(number int64, revision int, p ledger.Plan, rows []*Delivery, now int64) (added []Fanned, err error) {
+	imported := len(rows) > 0 && !slices.ContainsFunc(rows, func(r *Delivery) bool { return !r.Imported })
 	for _, d := range p.Deliveries {
 		routes, err := PackRoutes(d.Routes)
 		if err != nil {
@@ -64,6 +65,7 @@ func Route(number int64, revision int, p ledger.Plan, rows []*Delivery, now int6
 		}
 		plan := Plan{
 			Revision: revision, Planned: true, Ignore: d.IgnoreUpdates, Hold: max(d.Hold, 0).Microseconds(), Routes: routes, Config: p.Config,
+			Import: imported,
 		}
 		r := &Delivery{Conversation: number, Target: d.Target, Fence: now}
 		if i := slices.IndexFunc(rows, func(r *Delivery) bool { return r.Target == d.Target }); i >= 0 {

@@ -83,6 +83,7 @@ func Merge(from, to *Delivery) (kept *Delivery, ended ledger.State) {
 	} else if merged.Trying = trying; other.Trying > 0 {
 		merged.DueAt = max(kept.DueAt, other.DueAt)
 	}
+	merged.Imported = kept.Imported && other.Imported
 	merged.Fence = max(kept.Fence, other.Fence) + 1
 	merged.SettledAt = max(kept.SettledAt, other.SettledAt)
 	return &merged, other.State

@@ -143,7 +143,7 @@ func (a *arrival) begin(t *tx) error {
 	if err != nil {
 		return err
 	}
-	t.add("conversations", 1)
+	t.add("conversations", row.Chats(c.Platform))
 	a.answer = ledger.Acceptance{ID: c.ID, Revision: 1, Result: ledger.Accepted}
 	return a.fanOut(t, number, false)
 }

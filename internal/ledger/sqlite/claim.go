@@ -15,7 +15,7 @@ import (
 )
 
 const rowColumns = `conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries,
-	first_at, planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned`
+	first_at, planned, ignore, routes, config, tried, receipt, class, reason, failed_at, pinned, imported`
 
 func scanRow(scan func(...any) error, more ...any) (*row.Delivery, error) {
 	var r row.Delivery
@@ -23,7 +23,7 @@ func scanRow(scan func(...any) error, more ...any) (*row.Delivery, error) {
 	err := scan(append([]any{
 		&r.Conversation, &r.Target, &r.State, &r.Want, &r.Have, &r.Trying, &r.Doubt, &r.Lapsed, &r.DueAt, &r.PendingSince, &r.SettledAt,
 		&r.Fence, &r.Claims, &r.Tries, &r.FirstAt, &r.Planned, &r.Ignore, &r.Routes, &r.Config, &r.Tried, &receipt,
-		&r.Class, &r.Reason, &r.FailedAt, &r.Pinned,
+		&r.Class, &r.Reason, &r.FailedAt, &r.Pinned, &r.Imported,
 	}, more...)...)
 	if err != nil {
 		return nil, err
@@ -69,16 +69,17 @@ func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
 	for _, c := range changes {
 		t.count(r.Target, c)
 	}
-	return t.exec(`INSERT INTO delivery (`+rowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	return t.exec(`INSERT INTO delivery (`+rowColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (conversation, target) DO UPDATE SET state = excluded.state, want = excluded.want, have = excluded.have,
 		trying = excluded.trying, doubt = excluded.doubt, lapsed = excluded.lapsed, due_at = excluded.due_at, pending_since = excluded.pending_since,
 		settled_at = excluded.settled_at, fence = excluded.fence, claims = excluded.claims, tries = excluded.tries,
 		first_at = excluded.first_at, planned = excluded.planned, ignore = excluded.ignore, routes = excluded.routes,
 		config = excluded.config, tried = excluded.tried, receipt = excluded.receipt,
-		class = excluded.class, reason = excluded.reason, failed_at = excluded.failed_at, pinned = excluded.pinned`,
+		class = excluded.class, reason = excluded.reason, failed_at = excluded.failed_at, pinned = excluded.pinned,
+		imported = excluded.imported`,
 		r.Conversation, r.Target, int(r.State), r.Want, r.Have, r.Trying, r.Doubt, r.Lapsed, r.DueAt, r.PendingSince, r.SettledAt, r.Fence,
 		r.Claims, r.Tries, r.FirstAt, r.Planned, r.Ignore, r.Routes, r.Config, r.Tried, receipt,
-		r.Class, r.Reason, r.FailedAt, r.Pinned)
+		r.Class, r.Reason, r.FailedAt, r.Pinned, r.Imported)
 }
 
 // claimQuery finds what is due. The state is a literal so that the partial index answers it. The limit is a sum, because

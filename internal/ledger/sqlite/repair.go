@@ -198,7 +198,7 @@ func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
 	if err != nil {
 		return err
 	}
-	t.add("conversations", 1)
+	t.add("conversations", row.Chats(k.Platform))
 	readable := map[int]bool{}
 	for _, b := range s.bodies {
 		readable[b.revision] = true

@@ -208,15 +208,15 @@ func (l *Ledger) forget(until time.Time) func(context.Context) (bool, error) {
 		}
 		return true, l.write(ctx, func(t *tx) error {
 			for _, number := range numbers {
-				var gone int64
-				err := t.row(`SELECT count(*) FROM conversation WHERE number = ? AND bodies = 0 AND seen_at <= ?`, []any{number, row.Micros(until)}, &gone)
+				var platform string
+				err := t.row(`SELECT platform FROM conversation WHERE number = ? AND bodies = 0 AND seen_at <= ?`, []any{number, row.Micros(until)}, &platform)
+				if errors.Is(err, sql.ErrNoRows) {
+					continue // a hook came meanwhile
+				}
 				if err != nil {
 					return err
 				}
-				if gone == 0 {
-					continue // a hook came meanwhile
-				}
-				t.add("conversations", -1)
+				t.add("conversations", -row.Chats(platform))
 				for _, statement := range []string{
 					`DELETE FROM delivery WHERE conversation = ?`,
 					`DELETE FROM outdated WHERE number = ?`,

@@ -57,7 +57,7 @@ func explore(ctx context.Context, m *image, told func(done, of int)) (*wreck, er
 // How many values the newest rows have. Those of version 1, which are not written again when columns are added, have
 // fewer: 11 of a conversation, 21 of a delivery, 10 of an attempt.
 const (
-	deliveryWidth = 25
+	deliveryWidth = 26
 	attemptWidth  = 14
 )
 
@@ -294,11 +294,12 @@ func (w *wreck) delivery(at place) (*row.Delivery, error) {
 		d.Target == "" || want < 1 || state < 0 || state > int64(ledger.Superseded) {
 		return nil, errMalformed
 	}
-	if len(r.values) == deliveryWidth && !assign(r.values[21:], &d.Class, &d.Reason, &d.FailedAt, &d.Pinned) {
+	var imported int64
+	if len(r.values) == deliveryWidth && !assign(r.values[21:], &d.Class, &d.Reason, &d.FailedAt, &d.Pinned, &imported) {
 		return nil, errMalformed
 	}
 	d.State, d.Want, d.Have, d.Trying, d.Doubt = ledger.State(state), int(want), int(have), int(trying), int(doubt)
-	d.Lapsed, d.Claims, d.Tries, d.Planned, d.Ignore = lapsed == 1, int(claims), int(tries), planned == 1, ignore == 1
+	d.Lapsed, d.Claims, d.Tries, d.Planned, d.Ignore, d.Imported = lapsed == 1, int(claims), int(tries), planned == 1, ignore == 1, imported == 1
 	if _, err := row.UnpackRoutes(d.Routes); err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
@@ -135,7 +136,7 @@ func (q *selection) match() string {
 // ofDeliveries tells whether the filter says anything of deliveries.
 func (q *selection) ofDeliveries() bool {
 	f := &q.f
-	return len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes) > 0 || !f.FailedSince.IsZero() || !f.FailedUntil.IsZero()
+	return len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes) > 0 || f.Live || !f.FailedSince.IsZero() || !f.FailedUntil.IsZero()
 }
 
 // ofSummary tells whether the filter says anything that only summary knows.
@@ -171,6 +172,9 @@ func (q *selection) delivery(a *arm) {
 	if len(f.Routes) > 0 {
 		where, args := in("value", f.Routes)
 		a.and("EXISTS (SELECT 1 FROM json_each(d.routes) WHERE "+where+")", args...)
+	}
+	if f.Live {
+		a.and("d.imported = 0")
 	}
 	if !f.FailedSince.IsZero() {
 		a.and("d.failed_at >= ?", row.Micros(f.FailedSince))
@@ -214,6 +218,10 @@ func (q *selection) complete(a arm, after *spot) arm {
 	if q.ofSummary() {
 		join("s", "summary", "number")
 		q.summary(&a)
+	}
+	if q.f.Chats {
+		join("c", "conversation", "number")
+		a.and("c.platform <> ?", chat.OwnPlatform)
 	}
 	if len(q.f.IDs) > 0 {
 		join("c", "conversation", "number")

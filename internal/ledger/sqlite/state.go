@@ -1,4 +1,4 @@
-// This file keeps what is beside conversations: the state of targets, and whether something can be stored.
+// This file keeps what is beside conversations: the state of targets, notes, and whether something can be stored.
 
 package sqlite
 
@@ -32,6 +32,30 @@ func (l *Ledger) SaveTargetState(ctx context.Context, name string, s ledger.Targ
 	return l.write(ctx, func(t *tx) error {
 		return t.exec(`INSERT OR REPLACE INTO target VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, name, s.Account, row.Micros(s.Pause.Since),
 			row.Micros(s.Pause.Until), s.Pause.Reason, s.Pause.ByOperator, s.Pause.Probes, s.Paused.Microseconds())
+	})
+}
+
+// Note returns what is remembered under a name; the zero value if nothing is.
+func (l *Ledger) Note(ctx context.Context, name string) (n ledger.Note, err error) {
+	err = l.read(ctx, `SELECT version, text FROM note WHERE name = ?`, []any{name}, &n.Version, &n.Text)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return ledger.Note{}, nil
+	}
+	return n, err
+}
+
+// SaveNote keeps a text under a name in place of the one that has n's version, and returns ledger.ErrChanged if there is
+// another one.
+func (l *Ledger) SaveNote(ctx context.Context, name string, n ledger.Note) error {
+	return l.write(ctx, func(t *tx) error {
+		var version int64
+		if err := t.row(`SELECT version FROM note WHERE name = ?`, []any{name}, &version); err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if version != n.Version {
+			return fmt.Errorf("note %s: %w", name, ledger.ErrChanged)
+		}
+		return t.exec(`INSERT OR REPLACE INTO note VALUES (?, ?, ?)`, name, n.Version+1, n.Text)
 	})
 }
 

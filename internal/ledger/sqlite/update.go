@@ -58,6 +58,7 @@ func (t *tx) update(r, was *row.Delivery, changes []row.Counts) error {
 	compare(&c, "reason", was.Reason, r.Reason)
 	compare(&c, "failed_at", was.FailedAt, r.FailedAt)
 	compare(&c, "pinned", was.Pinned, r.Pinned)
+	compare(&c, "imported", was.Imported, r.Imported)
 	if len(c.names) == 0 {
 		return nil
 	}

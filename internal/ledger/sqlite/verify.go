@@ -11,6 +11,7 @@ import (
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
@@ -39,8 +40,8 @@ var audits = []string{
 		LEFT JOIN body b ON b.conversation = d.conversation AND b.revision = d.want WHERE d.state = 0 AND b.revision IS NULL`,
 	`SELECT '', printf('a body of conversation number %d belongs to nothing', b.conversation) FROM body b
 		LEFT JOIN conversation n ON n.number = b.conversation WHERE n.number IS NULL OR n.bodies = 0`,
-	`SELECT '', printf('%d conversations are counted, %d are there', t.n, (SELECT count(*) FROM conversation))
-		FROM total t WHERE t.name = 'conversations' AND t.n <> (SELECT count(*) FROM conversation)`,
+	`SELECT '', printf('%d conversations are counted, %d are there', t.n, (SELECT count(*) FROM conversation WHERE platform <> '` + chat.OwnPlatform + `'))
+		FROM total t WHERE t.name = 'conversations' AND t.n <> (SELECT count(*) FROM conversation WHERE platform <> '` + chat.OwnPlatform + `')`,
 	`SELECT '', printf('%d quarantined hooks are counted, %d are there', t.n, (SELECT count(*) FROM quarantine))
 		FROM total t WHERE t.name = 'quarantined' AND t.n <> (SELECT count(*) FROM quarantine)`,
 }

@@ -7,6 +7,7 @@ ALTER TABLE delivery ADD COLUMN class     TEXT    NOT NULL DEFAULT '';  -- of th
 ALTER TABLE delivery ADD COLUMN reason    TEXT    NOT NULL DEFAULT '';  -- of the newest failure, or why it was dropped
 ALTER TABLE delivery ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE delivery ADD COLUMN pinned    TEXT    NOT NULL DEFAULT '';  -- hash: it is rendered with it; '': that of the day
+ALTER TABLE delivery ADD COLUMN imported  INTEGER NOT NULL DEFAULT 0;   -- 1: only imported hooks have asked for it
 CREATE INDEX leased ON delivery (target) WHERE trying > 0;
 CREATE INDEX listing ON delivery (target, state, conversation);
 CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at) WHERE class <> '';
@@ -94,6 +95,13 @@ CREATE TABLE replay_job (
     updated_at   INTEGER NOT NULL,
     ended_at     INTEGER NOT NULL
 );
+
+-- What the program remembers beside conversations.
+CREATE TABLE note (
+    name    TEXT    PRIMARY KEY,
+    version INTEGER NOT NULL,
+    text    TEXT    NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE audit (
     number  INTEGER PRIMARY KEY,
