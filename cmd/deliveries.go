@@ -164,20 +164,49 @@ type deliveriesShowCommand struct {
 	ID     string `arg:"" help:"Id of the conversation."`
 	Target string `arg:"" help:"Name of the target."`
 	Format string `enum:"text,json" default:"text" help:"text or json."`
+	// Requests may hold personal data, so they are for operators, and for those that ask.
+	Request bool `help:"Show what each attempt has sent, and what would be sent now."`
+}
+
+// shownDelivery is a delivery as JSON, with its requests.
+type shownDelivery struct {
+	gateway.DeliveryDetail
+	Sent []gateway.RenderedDelivery `json:"sent,omitempty"` // by each attempt of the log
+	Next *gateway.RenderedDelivery  `json:"next,omitempty"` // what would be sent now; absent if nothing will
 }
 
 // Run shows one delivery.
 func (c deliveriesShowCommand) Run(p *program) error {
 	ctx, cancel := untilSignal()
 	defer cancel()
-	api, err := p.openAPI(ctx, c.reach, gateway.Viewer)
+	need := gateway.Viewer
+	if c.Request {
+		need = gateway.Operator
+	}
+	api, err := p.openAPI(ctx, c.reach, need)
 	if err != nil {
 		return err
 	}
 	defer api.Close() //nolint:errcheck // it was only read
-	var d gateway.DeliveryDetail
-	if err := api.Get(ctx, deliveryPath(c.ID, c.Target), nil, &d); err != nil {
+	var d shownDelivery
+	path := deliveryPath(c.ID, c.Target)
+	if err := api.Get(ctx, path, nil, &d.DeliveryDetail); err != nil {
 		return err
+	}
+	if c.Request {
+		for i := range d.Log {
+			var sent gateway.RenderedDelivery
+			if err := api.Get(ctx, path+"/request", url.Values{"attempt": {strconv.Itoa(i + 1)}}, &sent); err != nil {
+				return err
+			}
+			d.Sent = append(d.Sent, sent)
+		}
+		if d.State == "pending" || d.State == "dead" {
+			d.Next = &gateway.RenderedDelivery{}
+			if err := api.Get(ctx, path+"/request", nil, d.Next); err != nil {
+				return err
+			}
+		}
 	}
 	if c.Format == "json" {
 		return writeJSON(p.stdout, d)
@@ -191,7 +220,7 @@ func deliveryPath(id, target string) string {
 }
 
 // writeDelivery tells all about one.
-func writeDelivery(w io.Writer, d gateway.DeliveryDetail) {
+func writeDelivery(w io.Writer, d shownDelivery) {
 	say := func(label, text string) {
 		if text != "" {
 			_, _ = fmt.Fprintf(w, "%-14s%s\n", label, printable(text))
@@ -232,6 +261,12 @@ func writeDelivery(w io.Writer, d gateway.DeliveryDetail) {
 		if a.Response != "" {
 			_, _ = fmt.Fprintf(w, "    %s\n", strings.ReplaceAll(printable(strings.TrimSpace(a.Response)), "\n", "\n    "))
 		}
+		if i < len(d.Sent) {
+			writeSent(w, d.Sent, i)
+		}
+	}
+	if d.Next != nil {
+		writeNext(w, *d.Next, d.Sent)
 	}
 }
 

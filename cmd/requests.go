@@ -3,10 +3,14 @@
 package cmd
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
+	"fmt"
+	"io"
 	"maps"
 	"net/url"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -47,6 +51,81 @@ func (a *answer) requests(p gateway.Previewed, order map[string]int) {
 	case len(p.Requests) == 0:
 		a.line("  nothing is sent")
 	}
+}
+
+// writeSent shows what the nth attempt has sent; what an earlier one has sent, too, is there already.
+func writeSent(w io.Writer, all []gateway.RenderedDelivery, n int) {
+	sent := all[n]
+	if sent.Unknown != "" {
+		_, _ = fmt.Fprintf(w, "    what it sent cannot be told: %s\n", printable(sent.Unknown))
+		return
+	}
+	for i, before := range all[:n] {
+		if before.Unknown == "" && before.Config == sent.Config && sameRequests(before, sent) {
+			_, _ = fmt.Fprintf(w, "    it sent the same as #%d\n", i+1)
+			return
+		}
+	}
+	about := "the configuration of today renders the same"
+	if len(sent.Difference) > 0 {
+		about = "with the configuration of then, " + sent.Config
+	}
+	_, _ = fmt.Fprintf(w, "    it sent (%s)\n", about)
+	writeRequests(w, sent)
+}
+
+// writeNext shows what would be sent now, unless the newest attempt has sent that.
+func writeNext(w io.Writer, next gateway.RenderedDelivery, sent []gateway.RenderedDelivery) {
+	if n := len(sent); n > 0 && sent[n-1].Unknown == "" && sameRequests(sent[n-1], next) {
+		_, _ = fmt.Fprintf(w, "now the same would be sent as #%d\n", n)
+		return
+	}
+	_, _ = fmt.Fprintln(w, "now would be sent")
+	writeRequests(w, next)
+}
+
+func sameRequests(a, b gateway.RenderedDelivery) bool {
+	return a.Error == b.Error && reflect.DeepEqual(a.Requests, b.Requests) && reflect.DeepEqual(a.Fields, b.Fields)
+}
+
+// writeRequests writes requests as they are, bodies of JSON indented; where there are none, what is mapped.
+func writeRequests(w io.Writer, r gateway.RenderedDelivery) {
+	const indent = "      "
+	line := func(text string) {
+		_, _ = fmt.Fprintln(w, strings.TrimRight(indent+strings.ReplaceAll(printable(text), "\n", "\n"+indent), " "))
+	}
+	for _, q := range r.Requests {
+		line(q.Method + " " + q.URL)
+		if q.Note != "" {
+			line("(" + q.Note + ")")
+		}
+		for _, name := range slices.Sorted(maps.Keys(q.Headers)) {
+			line(name + ": " + q.Headers[name])
+		}
+		if q.Body != "" {
+			line(indentedJSON(q.Body))
+		}
+	}
+	if len(r.Requests) == 0 && r.Fields != nil {
+		if fields, err := json.MarshalIndent(r.Fields, "", "  "); err == nil {
+			line(string(fields))
+		}
+	}
+	for _, note := range r.Notes {
+		line("note: " + note)
+	}
+	if r.Error != "" {
+		line("! " + r.Error)
+	}
+}
+
+// indentedJSON is a body with one value a line, if it is JSON.
+func indentedJSON(body string) string {
+	var out bytes.Buffer
+	if json.Indent(&out, bytes.TrimSpace([]byte(body)), "", "  ") != nil {
+		return body
+	}
+	return out.String()
 }
 
 // body shows what a request carries.

@@ -33,6 +33,8 @@ type (
 	Delivery = console.Delivery
 	// DeliveryDetail is a delivery with its attempts.
 	DeliveryDetail = console.DeliveryDetail
+	// RenderedDelivery is what a delivery would send, or what an attempt of it has sent.
+	RenderedDelivery = console.RenderedDelivery
 	// DeliveryList is one page of them.
 	DeliveryList = console.List[console.Delivery]
 	// Failure is a group of deliveries that failed alike.

@@ -1,0 +1,158 @@
+// This file tests what is told of attempts: the very requests that they had sent, whatever has changed since.
+
+package gateway
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// subjectConfig is apiConfig with another subject, and with an update of what help holds.
+func subjectConfig(subject string) string {
+	return strings.NewReplacer(
+		`'${visitor.name} says ${messages[0].text}'`, `'`+subject+` ${visitor.name}'`,
+		`big: 9007199254740993}}`, `big: 9007199254740993}, update: {method: PATCH, path: '/{id}', body: {again: '`+subject+`'}}}`,
+		`"http://help.example/chats",`, `"http://help.example/chats", receipt: {id: /id},`,
+	).Replace(fmt.Sprintf(apiConfig, ""))
+}
+
+// TestAttempts: each attempt shows what it had sent, by configuration, revision and what was known of the target then.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	vendor := newMoody()
+	vendor.set("help.example", http.StatusUnprocessableEntity)
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	writeFile(t, path, subjectConfig("A"))
+	r := startFrom(t, path, vendor, nil)
+	c := newClient(t, r, "")
+	r.chat(t, chatHook(1, "ada@example.com", 1, "hello"))
+	r.settled(t)
+	id := get[console.List[console.Conversation]](c, "/conversations").Items[0].ID
+	delivery := "/deliveries/" + id + "/help"
+	replay := func(subject string, take bool) {
+		t.Helper()
+		r.reloaded(t, path, subjectConfig(subject))
+		if take {
+			vendor.set("help.example", 0)
+		}
+		answered[console.Delivery](c, "POST", delivery+"/replay", "{}")
+		r.settled(t)
+	}
+	replay("B", false)
+	replay("C", true)
+	r.chat(t, strings.Replace(chatHook(1, "ada@example.com", 1, "hello"), `"messages":[`, `"messages":[{"type":"visitor","from":"visitor:a","content":"hi","sentAt":1427470439701},`, 1))
+	r.settled(t)
+	r.reloaded(t, path, subjectConfig("D"))
+
+	log := get[console.DeliveryDetail](c, delivery).Log
+	if len(log) != 4 || log[3].Revision != 2 {
+		t.Fatalf("the attempts: %+v", log)
+	}
+	var sent []string // what the vendor got
+	for _, a := range log[:2] {
+		var answer struct{ Record string }
+		if err := json.Unmarshal([]byte(a.Response), &answer); err != nil {
+			t.Fatal(err)
+		}
+		sent = append(sent, answer.Record)
+	}
+	sent = append(sent, vendor.bodies("help.example")...)
+	hashes := map[string]bool{}
+	for i, body := range sent {
+		got := get[console.RenderedDelivery](c, fmt.Sprintf("%s/request?attempt=%d", delivery, i+1))
+		if len(got.Requests) != 1 || strings.TrimSpace(got.Requests[0].Body) != strings.TrimSpace(body) || got.With != console.WithThen {
+			t.Errorf("attempt %d: %+v, it had sent %s", i+1, got, body)
+		}
+		if want := []string{"POST", "POST", "POST", "PATCH"}[i]; got.Requests[0].Method != want {
+			t.Errorf("attempt %d: %s, want %s", i+1, got.Requests[0].Method, want)
+		}
+		if got.Attempt == nil || got.Attempt.Status != log[i].Status || got.Attempt.Response != log[i].Response || got.Unknown != "" {
+			t.Errorf("what was answered to attempt %d: %+v", i+1, got.Attempt)
+		}
+		hashes[got.Config] = true
+		difference := strings.Join(got.Difference, "\n")
+		if !strings.Contains(difference, `-  "subject": "`) && !strings.Contains(difference, `-  "again": "C"`) || !strings.Contains(difference, `"D`) {
+			t.Errorf("attempt %d differs from today by\n%s", i+1, difference)
+		}
+		today := get[console.RenderedDelivery](c, fmt.Sprintf("%s/request?attempt=%d&with=today", delivery, i+1))
+		if len(today.Requests) != 1 || !strings.Contains(today.Requests[0].Body, `"D`) || today.Requests[0].Method != got.Requests[0].Method {
+			t.Errorf("attempt %d with the configuration of today: %+v", i+1, today)
+		}
+	}
+	if len(hashes) != 3 { // A, B, and C twice
+		t.Errorf("the configurations: %v", hashes)
+	}
+	for _, text := range []string{"0", "x", "-1"} {
+		c.refused(http.StatusBadRequest, "GET", delivery+"/request?attempt="+text, "")
+	}
+	c.refused(http.StatusNotFound, "GET", delivery+"/request?attempt=5", "")
+
+	_, _, hidden := c.ask("GET", "/conversations/"+id, "")
+	_, _, shown := c.ask("POST", "/conversations/"+id+"/reveal", "")
+	for _, want := range []string{"A Ada", "B Ada", "C Ada", "again", "The request, with the configuration of then", "What the configuration of today changes"} {
+		if !strings.Contains(string(shown), want) {
+			t.Errorf("%q is not on the page", want)
+		}
+		if strings.Contains(string(hidden), want) {
+			t.Errorf("%q is on the page that nobody has asked to show", want)
+		}
+	}
+	if strings.Contains(string(shown), "as it would go out now") {
+		t.Error("the page tells what would go out, and nothing will")
+	}
+}
+
+// TestAttemptsOnce: what several attempts have sent is shown once, and the newest says that it would go out now.
+func TestAttemptsOnce(t *testing.T) {
+	t.Parallel()
+	vendor := newMoody()
+	vendor.set("help.example", http.StatusUnprocessableEntity)
+	r := startAPI(t, vendor, "")
+	c := newClient(t, r, "")
+	r.chat(t, chatHook(1, "ada@example.com", 1, "hello"))
+	r.settled(t)
+	id := get[console.List[console.Conversation]](c, "/conversations").Items[0].ID
+	answered[console.Delivery](c, "POST", "/deliveries/"+id+"/help/replay", "{}")
+	r.settled(t)
+	_, _, text := c.ask("POST", "/conversations/"+id+"/reveal", "")
+	page := string(text)
+	if n := strings.Count(page, `&#34;subject&#34;: &#34;Ada says hello&#34;`); n != 1 {
+		t.Errorf("the request is there %d times:\n%s", n, page)
+	}
+	if !strings.Contains(page, "It sent the same as attempt 1, and that would go out now, too.") || strings.Contains(page, "The request, as it would go out now") {
+		t.Errorf("the page does not say that nothing has changed:\n%s", page)
+	}
+}
+
+// TestAttemptUnknown: where what was sent cannot be known, it is said why.
+func TestAttemptUnknown(t *testing.T) {
+	t.Parallel()
+	r := startAPI(t, newMoody(), "")
+	d := ledger.DeliveryRow{ID: "c1", Target: "help", Revision: 1, Routes: []string{"rated"}}
+	today := r.setup.Load().config.Pipeline.Hash()
+	for _, test := range []struct {
+		attempt ledger.Attempt
+		want    string
+	}{
+		{ledger.Attempt{Revision: 1, Kind: "ok"}, "an earlier version"},
+		{ledger.Attempt{Revision: 1, Kind: "rejected", Status: 422}, "an earlier version"},
+		{ledger.Attempt{Revision: 1, Kind: "temporary"}, "before a request was rendered"},
+		{ledger.Attempt{Revision: 1, Kind: "crash"}, "the process ended"},
+		{ledger.Attempt{Revision: 1, Kind: "ok", Detail: ledger.Detail{Config: "no such"}}, "not kept any more"},
+		{ledger.Attempt{Revision: 2, Kind: "ok", Detail: ledger.Detail{Config: today}}, "the routes that had sent revision 2 are not kept"},
+		{ledger.Attempt{Revision: 1, Kind: "ok", Detail: ledger.Detail{Config: today}}, ""},
+	} {
+		got, err := r.renderAttempt(t.Context(), d, test.attempt, chat.Conversation{ID: "c1", Revision: test.attempt.Revision}, false)
+		if err != nil || !strings.Contains(got.Unknown, test.want) || (got.Unknown == "") != (test.want == "") {
+			t.Errorf("%+v: %q, %v, want %q", test.attempt, got.Unknown, err, test.want)
+		}
+	}
+}
