@@ -1,4 +1,5 @@
-// This file tests what is left of a reason where nobody may see what a target answered.
+// This file tests what is left of a reason where nobody may see what a target answered, and of a request where nobody may
+// see what it says.
 
 package console
 
@@ -24,6 +25,30 @@ func TestWithoutAnswer(t *testing.T) {
 	} {
 		if got := WithoutAnswer(c.reason); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func TestMaskLine(t *testing.T) {
+	t.Parallel()
+	for line, want := range map[string]string{
+		"-":                                     "-",
+		" {":                                    " {",
+		"+  },":                                 "+  },",
+		`+  "tags": [],`:                        `+  "tags": [],`,
+		`   "visitor": {`:                       `   "visitor": {`,
+		`-  "subject": "Ada: \"hi\"",`:          `-  "subject": ***`,
+		`+  "a \" b": 4711,`:                    `+  "a \" b": ***`,
+		`-    "Ada",`:                           `-    ***`,
+		`+    17`:                               `+    ***`,
+		"-POST https://desk.example:8080/ada?q": "-POST https://desk.example:8080/***",
+		"+PATCH https://desk.example":           "+PATCH https://desk.example/***",
+		"-name=Ada&mail=ada%40example.com":      "-***",
+		"+Ada wrote {":                          "+***",
+		"-error: Ada":                           "-***",
+	} {
+		if got := maskLine(line); got != want {
+			t.Errorf("%q: %q, want %q", line, got, want)
 		}
 	}
 }

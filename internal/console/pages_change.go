@@ -80,6 +80,7 @@ func (c *console) changesOfPages() {
 	})))
 	c.echo.POST("/conversations/reveal", c.shown(Operator, revealing("conversations", conversationsPage)))
 	c.echo.POST("/deliveries/reveal", c.shown(Operator, revealing("deliveries", deliveriesPage)))
+	c.echo.POST("/replays/new/reveal", c.shown(Operator, revealing("replay", newReplayPage)))
 	c.echo.POST("/quarantine/:id/reveal", c.shown(Operator, revealing("quarantine", unreadablePage)))
 }
 

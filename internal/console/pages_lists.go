@@ -347,64 +347,6 @@ func maskFilter(f ledger.Filter) ledger.Filter {
 	return f
 }
 
-// newReplayPage asks before a replay: what it would take in, and what it would change.
-func newReplayPage(v *visit) (page.View, error) {
-	l, f, _ := v.list("Replay", "replays")
-	f.States = []ledger.State{ledger.Dead}
-	out := page.NewReplay{Frame: l.Frame, Query: FormatQuery(f), Filter: l.Filter, PerSecond: DefaultReplayRate}
-	out.Search, out.Static = "", true
-	if l.SearchE != "" {
-		return out, nil
-	}
-	ctx := v.Request().Context()
-	var err error
-	if out.Count, err = v.console.Ledger.Count(ctx, f, 0); err != nil {
-		return nil, err
-	}
-	if out.Groups, err = v.console.failures(ctx, f); err != nil {
-		return nil, err
-	}
-	newest, err := v.console.Ledger.Deliveries(ctx, f, ledger.Page{Limit: 1})
-	if err != nil {
-		return nil, err
-	}
-	if len(newest.Items) == 1 && v.console.Render != nil {
-		d := newest.Items[0]
-		sample := page.Delivery{DeliveryRow: maskDeliveryRow(d)}
-		if rendered, err := v.console.rendered(ctx, d.ID, d.Target, false); err != nil {
-			sample.Error = err.Error()
-		} else {
-			sample.Error, sample.Changes = rendered.Error, changedLines(rendered.Difference)
-		}
-		out.Sample = &sample
-	}
-	return out, nil
-}
-
-// aroundChange is how many equal lines are shown before and after a changed one.
-const aroundChange = 2
-
-// changedLines are the lines of a difference that changed, with some around them.
-func changedLines(difference []string) []page.Line {
-	keep := make([]bool, len(difference))
-	for i, line := range difference {
-		if line[0] != ' ' {
-			for j := max(0, i-aroundChange); j <= min(len(difference)-1, i+aroundChange); j++ {
-				keep[j] = true
-			}
-		}
-	}
-	var out []page.Line
-	for i, line := range difference {
-		if keep[i] {
-			out = append(out, page.Line{Sign: line[:1], Text: line[1:]})
-		} else if i > 0 && keep[i-1] {
-			out = append(out, page.Line{Sign: " ", Text: "…"})
-		}
-	}
-	return out
-}
-
 func auditPage(v *visit) (page.View, error) {
 	p, err := v.page()
 	if err != nil {

@@ -156,3 +156,29 @@ func TestAttemptUnknown(t *testing.T) {
 		}
 	}
 }
+
+// TestReplayPage: what a replay would change is told by the names of values; the values are shown to who asks for them.
+func TestReplayPage(t *testing.T) {
+	t.Parallel()
+	vendor := newMoody()
+	vendor.set("help.example", http.StatusUnprocessableEntity)
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	writeFile(t, path, subjectConfig("A"))
+	r := startFrom(t, path, vendor, nil)
+	r.chat(t, chatHook(1, "ada@example.com", 1, "hello"))
+	r.settled(t)
+	r.reloaded(t, path, subjectConfig("B"))
+	c := newClient(t, r, "")
+	_, _, hidden := c.ask("GET", "/replays/new?target=help", "")
+	if strings.Contains(string(hidden), "Ada") || strings.Count(string(hidden), "&#34;subject&#34;: ***") != 2 || !strings.Contains(string(hidden), `action="/replays/new/reveal?target=help"`) {
+		t.Errorf("the page that nobody has asked to show: %s", hidden)
+	}
+	status, _, shown := c.ask("POST", "/replays/new/reveal?target=help", "")
+	if status != http.StatusOK || !strings.Contains(string(shown), "A Ada") || !strings.Contains(string(shown), "B Ada") || strings.Contains(string(shown), "reveal") {
+		t.Errorf("the page that shows them: %d %s", status, shown)
+	}
+	audit := get[console.List[console.Audited]](c, "/audit").Items
+	if len(audit) != 1 || audit[0].Action != "reveal" || audit[0].Object != "replay" || audit[0].Detail != "target:help" {
+		t.Errorf("audited: %+v", audit)
+	}
+}

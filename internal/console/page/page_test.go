@@ -116,7 +116,7 @@ func full() []page.View {
 		page.Unreadable{Frame: frame("quarantine"), Row: quarantined},
 		page.Targets{Frame: frame("targets"), Targets: []page.Target{target, gone}},
 		page.Replays{List: list("replays"), Rows: []page.Job{job}},
-		page.NewReplay{Frame: frame("replays"), Query: hostile, Filter: url.Values{"state": {"dead"}}, Count: 10000, Groups: failures, Sample: &shown},
+		page.NewReplay{Frame: frame("replays"), Query: hostile, Filter: url.Values{"state": {"dead"}}, Count: 10000, Groups: failures, Sample: &shown, Masked: true},
 		page.Playground{
 			Frame: frame("playground"), Sources: []string{"shop", hostile}, Source: "shop", Payload: hostile, ContentType: hostile, RoutesYAML: hostile, Ran: true,
 			Problems: []page.Mistake{{Place: "routes:3:4", Text: hostile, Snippet: hostile, Hint: hostile}}, Decoded: hostile, Messages: messages, Facts: facts, Routes: routes,

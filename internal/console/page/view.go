@@ -305,6 +305,7 @@ type NewReplay struct {
 	Count  int64
 	Groups []ledger.Failure
 	Sample *Delivery // with what changes
+	Masked bool      // what the changes say of a visitor is hidden
 	// PerSecond is offered.
 	PerSecond int
 }
