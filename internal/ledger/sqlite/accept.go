@@ -193,7 +193,7 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 		return err
 	}
 	for _, f := range fanned {
-		t.ledger.doubtful(f.Delivery)
+		t.ledger.doubtful(f.Delivery, &a.Hook.Conversation)
 		if err := t.store(f.Delivery, f.Changes); err != nil {
 			return err
 		}

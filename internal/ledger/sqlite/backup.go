@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
@@ -135,7 +136,8 @@ func Version(path string) (is, want int, err error) {
 }
 
 // Backup writes one moment of the ledger at path into a new file, beside a running gateway if there is one, and audits
-// the copy. The copy is a ledger: put in the place of the file, with nothing else beside it, it goes on from there.
+// the copy. The copy is a ledger: put in the place of the file, with nothing else beside it, it goes on from there. It is
+// marked as a copy, so what may have been sent since it was made is in doubt then.
 func Backup(ctx context.Context, path, to string) (err error) {
 	if _, err := os.Stat(to); err == nil {
 		return fmt.Errorf("backup: %s is there already", to)
@@ -158,6 +160,9 @@ func Backup(ctx context.Context, path, to string) (err error) {
 		}
 	}()
 	if _, err := db.ExecContext(ctx, `VACUUM INTO ?`, part); err != nil {
+		return fmt.Errorf("backup of %s: %w", path, err)
+	}
+	if err := markBackup(ctx, part, time.Now()); err != nil {
 		return fmt.Errorf("backup of %s: %w", path, err)
 	}
 	if err := checkBackup(ctx, part); err != nil {

@@ -161,12 +161,8 @@ func (l *Leaving) rows(ctx context.Context, table, key string, p row.Page) (all 
 }
 
 // movedAt returns when the ledger was marked as moved, in microseconds; 0 if it was not.
-func movedAt(ctx context.Context, from interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-},
-) (at int64, err error) {
-	err = from.QueryRowContext(ctx, `SELECT coalesce((SELECT n FROM total WHERE name = ?), 0)`, row.Moved).Scan(&at)
-	return at, err
+func movedAt(ctx context.Context, from querier) (at int64, err error) {
+	return totalOf(ctx, from, row.Moved)
 }
 
 // Moved tells whether the ledger is marked as moved.
@@ -184,15 +180,23 @@ func (l *Leaving) Move(ctx context.Context) error {
 // refuseMoved returns ledger.ErrMoved for a ledger that was copied to another database.
 func refuseMoved(ctx context.Context, conn *sql.Conn) error {
 	at, err := movedAt(ctx, conn)
-	if err != nil || at == 0 {
+	if err != nil {
 		return err
+	}
+	return movedError(at)
+}
+
+// movedError is refuseMoved for a ledger that was moved at a time, 0 if it was not.
+func movedError(at int64) error {
+	if at == 0 {
+		return nil
 	}
 	return fmt.Errorf("%w on %s: let ledger.url name that database; afterchat ledger copy --undo takes this one back into use, with all that waits in doubt",
 		ledger.ErrMoved, row.FromMicros(at).Format(time.DateOnly))
 }
 
-// Return takes the ledger at path back into use after it was moved. The copy may have sent what is pending, so it is in
-// doubt. It returns false if it had not been moved.
+// Return takes the ledger at path back into use after it was moved. The copy may have sent what waits, so it is in doubt, as
+// after Restored. It returns false if it had not been moved.
 func Return(ctx context.Context, path string) (bool, error) {
 	db, done, err := connectTo(ctx, path, false)
 	if err != nil {
@@ -203,9 +207,6 @@ func Return(ctx context.Context, path string) (bool, error) {
 	if err != nil || at == 0 {
 		return false, err
 	}
-	_, err = db.ExecContext(ctx, `BEGIN IMMEDIATE;
-		UPDATE delivery SET doubt = want WHERE state = 0 AND have = 0 AND doubt = 0;
-		DELETE FROM total WHERE name = '`+row.Moved+`';
-		COMMIT;`)
+	_, err = restored(ctx, db, "it was taken back into use after a copy to another database", time.Now())
 	return err == nil, err
 }

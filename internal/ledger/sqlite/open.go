@@ -60,6 +60,7 @@ type Ledger struct {
 	readers atomic.Pointer[sql.DB]
 
 	aside      atomic.Int64 // damaged files beside it that have not been repaired
+	restored   atomic.Int64 // when it was restored from a copy, in microseconds; 0: never
 	generation atomic.Int64 // how often it was replaced by a fresh one
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 	pruned     atomic.Int64 // when snapshots that nobody needs were looked for, in microseconds
@@ -81,7 +82,7 @@ type Ledger struct {
 }
 
 // Open opens the ledger at path, a file that is created if it is not there, and brings its schema up to date. Damaged
-// files are set aside, see SetAside. Leases of an earlier run are void at once. It returns ledger.ErrLocked if another process has it open, ledger.ErrNewer if a
+// files are set aside, see SetAside. Leases of an earlier run are void at once; what waits in a backup is in doubt, see Restored. It returns ledger.ErrLocked if another process has it open, ledger.ErrNewer if a
 // newer version wrote it, and ledger.ErrMoved if it was copied to another database. Close ends it.
 func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if o.Logger == nil {
@@ -168,6 +169,9 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	if err := refuseMoved(ctx, conn); err != nil {
+		return nil, err
+	}
+	if err := l.noticeBackup(ctx, conn); err != nil {
 		return nil, err
 	}
 	if err := voidLeases(ctx, conn, l.clock()); err != nil {

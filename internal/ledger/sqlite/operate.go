@@ -94,7 +94,7 @@ func (l *Ledger) Route(ctx context.Context, id string, plan ledger.Plan) (added 
 			return err
 		}
 		for _, f := range fanned {
-			t.ledger.doubtful(f.Delivery)
+			t.ledger.doubtful(f.Delivery, nil)
 			if err := t.store(f.Delivery, f.Changes); err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
 )
@@ -189,8 +190,10 @@ func (l *Ledger) countAside() error {
 	return err
 }
 
-// doubtful puts a new delivery in doubt while a damaged ledger has not been repaired: that one may have sent it.
-func (l *Ledger) doubtful(r *row.Delivery) {
+// doubtful puts a new delivery in doubt while a damaged ledger has not been repaired, and of a conversation that began
+// before this one was restored: another ledger may have sent it. c is nil if nobody knows when it began.
+func (l *Ledger) doubtful(r *row.Delivery, c *chat.Conversation) {
+	r.Misgive(c, l.restored.Load())
 	if l.aside.Load() > 0 && r.State == ledger.Pending && r.Have == 0 && r.Doubt == 0 {
 		r.Doubt = r.Want
 	}

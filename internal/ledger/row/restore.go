@@ -1,0 +1,57 @@
+// This file is what becomes of a ledger that was restored from a copy: nobody knows what has been sent since the copy was
+// made, so what it wants to send is in doubt, and so is what comes again of conversations of that time.
+
+package row
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// Names among the totals, of times in microseconds.
+const (
+	BackedUp = "backup"   // in a backup that nobody has opened yet: when it was made
+	Restored = "restored" // when the ledger was put into use again after it was restored
+)
+
+// Doubtful are the deliveries that a restored ledger may send although they were sent, as a condition on rows.
+const Doubtful = `state IN (0, 2) AND doubt = 0`
+
+// Misgive puts a delivery that has just been planned in doubt if its conversation began before the ledger was restored, in
+// microseconds, 0 for never: the ledger in whose place it came may have sent it. A conversation that began later cannot
+// have been sent. c is nil if nobody knows when it began.
+func (r *Delivery) Misgive(c *chat.Conversation, restored int64) {
+	if restored > 0 && r.State == ledger.Pending && r.Have == 0 && r.Doubt == 0 && began(c) < restored {
+		r.Doubt = r.Want
+	}
+}
+
+// began returns when a conversation began, in microseconds; 0 if nothing tells.
+func began(c *chat.Conversation) int64 {
+	if c == nil {
+		return 0
+	}
+	var first time.Time
+	earlier := func(at time.Time) {
+		if !at.IsZero() && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	earlier(c.StartedAt)
+	earlier(c.EndedAt)
+	for i := range c.Messages {
+		earlier(c.Messages[i].At)
+	}
+	return Micros(first)
+}
+
+// RestoredLine is the line of the audit log that tells of it.
+func RestoredLine(why string, doubtful int64, now time.Time) ledger.Audited {
+	return ledger.Audited{
+		At: now, Who: "afterchat", Action: "restored", Object: "ledger",
+		Detail: fmt.Sprintf("%s; %d pending and dead deliveries were put in doubt", why, doubtful),
+	}
+}

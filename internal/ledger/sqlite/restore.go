@@ -1,0 +1,114 @@
+// This file is about ledgers that were restored from a copy. A backup says of itself that it is one, so the first start
+// on it puts in doubt what may have been sent since; of any other copy somebody has to say so.
+
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger/row"
+)
+
+// querier is a connection, a database or a transaction.
+type querier interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// totalOf reads one of the totals; 0 if it is not there.
+func totalOf(ctx context.Context, from querier, name string) (n int64, err error) {
+	err = from.QueryRowContext(ctx, `SELECT coalesce((SELECT n FROM total WHERE name = ?), 0)`, name).Scan(&n)
+	return n, err
+}
+
+// markBackup marks a copy as one.
+func markBackup(ctx context.Context, path string, now time.Time) error {
+	db, err := connect(path, 1, "mode=rw")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	_, err = db.ExecContext(ctx, `INSERT INTO total (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = excluded.n`, row.BackedUp, row.Micros(now))
+	return err
+}
+
+// noticeBackup puts in doubt what waits in a backup that is opened for the first time, and finds out when the ledger was
+// restored, if it ever was.
+func (l *Ledger) noticeBackup(ctx context.Context, conn *sql.Conn) error {
+	made, err := totalOf(ctx, conn, row.BackedUp)
+	if err != nil {
+		return err
+	}
+	if made > 0 {
+		why := "a backup of " + row.FromMicros(made).UTC().Format(time.RFC3339) + " was put in the place of the ledger"
+		doubtful, err := restored(ctx, conn, why, l.clock())
+		if err != nil {
+			return err
+		}
+		l.options.Logger.Warn("the ledger is a backup that was restored: what may have been sent since is in doubt, and targets are looked at before anything is created there",
+			"ledger", l.path, "backup_of", row.FromMicros(made).UTC(), "in_doubt", doubtful)
+	}
+	at, err := totalOf(ctx, conn, row.Restored)
+	l.restored.Store(at)
+	return err
+}
+
+// restored puts in doubt what a ledger may send although it was sent, and notes why.
+func restored(ctx context.Context, on interface {
+	BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error)
+}, why string, now time.Time,
+) (doubtful int64, err error) {
+	t, err := on.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = t.Rollback() }()
+	changed, err := t.ExecContext(ctx, `UPDATE delivery SET doubt = want WHERE `+row.Doubtful)
+	if err != nil {
+		return 0, err
+	}
+	if doubtful, err = changed.RowsAffected(); err != nil {
+		return 0, err
+	}
+	line := row.RestoredLine(why, doubtful, now)
+	for _, statement := range []struct {
+		sql  string
+		args []any
+	}{
+		{`INSERT INTO total (name, n) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET n = excluded.n`, []any{row.Restored, row.Micros(now)}},
+		{`DELETE FROM total WHERE name IN (?, ?)`, []any{row.BackedUp, row.Moved}},
+		{
+			`INSERT INTO audit (at, who, address, action, object, detail) VALUES (?, ?, ?, ?, ?, ?)`,
+			[]any{row.Micros(line.At), line.Who, line.Address, line.Action, line.Object, line.Detail},
+		},
+	} {
+		if _, err := t.ExecContext(ctx, statement.sql, statement.args...); err != nil {
+			return 0, err
+		}
+	}
+	return doubtful, t.Commit()
+}
+
+// Restored says that the ledger at path was restored from a copy that may be older than what has been sent: what is
+// pending or dead is in doubt from here on, and so is what comes again of conversations that began before. It returns how
+// many deliveries were put in doubt, and ledger.ErrLocked if somebody has the ledger open.
+func Restored(ctx context.Context, path string) (doubtful int64, err error) {
+	db, done, err := connectTo(ctx, path, false)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	at, err := movedAt(ctx, db)
+	if err == nil {
+		err = movedError(at)
+	}
+	if err == nil {
+		doubtful, err = restored(ctx, db, "somebody said that the ledger was restored from a copy", time.Now())
+	}
+	if err != nil {
+		return 0, fmt.Errorf("ledger %s: %w", path, err)
+	}
+	return doubtful, nil
+}

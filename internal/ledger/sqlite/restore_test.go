@@ -1,0 +1,129 @@
+// This file tests ledgers that were restored from a copy: what may have been sent since is in doubt.
+
+package sqlite
+
+import (
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger"
+)
+
+// end settles a lease.
+func end(t testing.TB, l *Ledger, d ledger.Delivery, state ledger.State) {
+	t.Helper()
+	_, err := l.Settle(t.Context(), ledger.Settlement{ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: state, Tried: true, DueAt: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// certain settles all that is due at help as delivered, and returns which of it was in doubt.
+func certain(t testing.TB, l *Ledger) map[string]bool {
+	t.Helper()
+	doubts := map[string]bool{}
+	for _, d := range claim(t, l, "help", time.Hour).Deliveries {
+		doubts[d.ID] = d.Uncertain
+		end(t, l, d, ledger.Delivered)
+	}
+	return doubts
+}
+
+// wantDoubts compares them.
+func wantDoubts(t testing.TB, what string, got, want map[string]bool) {
+	t.Helper()
+	for id, doubt := range want {
+		if is, ok := got[id]; !ok || is != doubt {
+			t.Errorf("%s: %s is due: %v, in doubt: %v; want it in doubt: %v", what, id, ok, is, doubt)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// restorable makes a ledger with something pending, dead, delivered and superseded, and returns its path.
+func restorable(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	accept(t, l, hook("delivered", "help"))
+	end(t, l, claim(t, l, "help", time.Hour).Deliveries[0], ledger.Delivered)
+	accept(t, l, hook("dead", "help"))
+	end(t, l, claim(t, l, "help", time.Hour).Deliveries[0], ledger.Dead)
+	accept(t, l, hook("pending", "help"))
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A backup that is put in the place of the ledger begins in doubt by itself, once.
+func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
+	path := restorable(t)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := Backup(t.Context(), path, backup); err != nil {
+		t.Fatal(err)
+	}
+	l := open(t, path, Options{})
+	wantDoubts(t, "the ledger itself", certain(t, l), map[string]bool{"pending": false})
+	accept(t, l, hook("after", "help"))
+	wantDoubts(t, "the ledger itself", certain(t, l), map[string]bool{"after": false})
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	copyFile(t, backup, path)
+	l = open(t, path, Options{})
+	if err := l.Replay(t.Context(), "dead", "help"); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, l, hook("after", "help")) // its hook comes once more: the target has it
+	later := hook("later", "help")
+	later.Conversation.Messages[0].At = time.Now().Add(time.Minute)
+	later.Conversation.StartedAt, later.Conversation.EndedAt = later.Conversation.Messages[0].At, later.Conversation.Messages[0].At
+	accept(t, l, later)
+	wantDoubts(t, "restored", certain(t, l), map[string]bool{"pending": true, "dead": true, "after": true, "later": false})
+	log, err := l.AuditLog(t.Context(), ledger.Page{})
+	if err != nil || len(log.Items) != 1 || log.Items[0].Action != "restored" || !strings.Contains(log.Items[0].Detail, "2 pending and dead") {
+		t.Errorf("the audit log has %+v (%v)", log.Items, err)
+	}
+	accept(t, l, hook("known", "help"))
+	end(t, l, claim(t, l, "help", time.Hour).Deliveries[0], ledger.Delivered)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := open(t, path, Options{})
+	accept(t, again, hook("earlier", "help"))
+	wantDoubts(t, "opened again", certain(t, again), map[string]bool{"earlier": true})
+	sound(t, again)
+}
+
+// Any other copy is in doubt when somebody says so, and only while nobody has it open.
+func TestRestoredSaid(t *testing.T) {
+	t.Parallel()
+	path := restorable(t)
+	l := open(t, path, Options{})
+	if _, err := Restored(t.Context(), path); !errors.Is(err, ledger.ErrLocked) {
+		t.Fatalf("while it is open: %v, want ErrLocked", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []int64{2, 0} {
+		n, err := Restored(t.Context(), path)
+		if err != nil || n != want {
+			t.Fatalf("%d in doubt (%v), want %d", n, err, want)
+		}
+	}
+	l = open(t, path, Options{})
+	wantDoubts(t, "restored", certain(t, l), map[string]bool{"pending": true})
+	sound(t, l)
+	if _, err := Restored(t.Context(), filepath.Join(t.TempDir(), "none.db")); err == nil {
+		t.Error("no ledger is no error")
+	}
+}
