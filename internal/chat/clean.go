@@ -18,7 +18,7 @@ const nextLine = '\u0085'
 func Clean(s string) string {
 	clean := true
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; c < 0x20 && c != '\n' && c != '\t' || c == 0x7f || c >= 0x80 {
+		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
 			clean = false
 			break
 		}
@@ -41,9 +41,22 @@ func Clean(s string) string {
 	}, s)
 }
 
+// printable tells text of printable ASCII alone, which most values are.
+func printable(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // CleanLine is Clean for values of one line, such as names: trimmed, every line break (those of Unicode too) and tab a
 // single space.
 func CleanLine(s string) string {
+	if printable(s) {
+		return strings.TrimSpace(s)
+	}
 	s = strings.Map(func(r rune) rune {
 		switch r {
 		case '\n', '\t', '\u2028', '\u2029':

@@ -60,6 +60,9 @@ func (c charset) decode(b []byte) string {
 			return string(text)
 		}
 	}
+	if utf8.Valid(b) { // much faster than what follows
+		return string(b)
+	}
 	return strings.ToValidUTF8(string(b), string(utf8.RuneError))
 }
 

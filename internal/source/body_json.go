@@ -230,11 +230,13 @@ func (r *jsonReader) space() {
 
 // str reads the string at pos.
 func (r *jsonReader) str() string {
-	literal, escaped := r.literal()
-	if r.invalid {
+	literal, kind := r.literal()
+	switch {
+	case r.invalid:
 		return ""
-	}
-	if !escaped {
+	case kind == printable:
+		return literal[1 : len(literal)-1]
+	case kind == unescaped:
 		return chat.Clean(literal[1 : len(literal)-1])
 	}
 	var s string
@@ -248,24 +250,40 @@ func (r *jsonReader) str() string {
 	return chat.Clean(s)
 }
 
-// literal returns the string at pos with its quotes, and whether it holds escapes, which are not looked at.
-func (r *jsonReader) literal() (literal string, escaped bool) {
-	for i := r.pos + 1; i < len(r.text); i++ {
-		switch c := r.text[i]; {
+// contents is what is between two quotes.
+type contents uint8
+
+const (
+	printable contents = iota // ASCII that chat.Clean leaves as it is
+	unescaped                 // anything without escapes
+	escaped                   // there are escapes, which have not been looked at
+)
+
+// literal returns the string at pos with its quotes.
+func (r *jsonReader) literal() (literal string, kind contents) {
+	text := r.text
+	for i := r.pos + 1; i < len(text); i++ {
+		c := text[i]
+		if c >= '#' && c <= '~' && c != '\\' {
+			continue
+		}
+		switch {
 		case c == '"':
-			literal = r.text[r.pos : i+1]
+			literal = text[r.pos : i+1]
 			r.pos = i + 1
-			return literal, escaped
+			return literal, kind
 		case c == '\\':
-			escaped = true
+			kind = escaped
 			i++
 		case c < ' ':
 			r.fail()
-			return "", false
+			return "", kind
+		case c > '~':
+			kind = max(kind, unescaped)
 		}
 	}
 	r.fail()
-	return "", false
+	return "", kind
 }
 
 // raw returns the object or list at pos as its JSON text.

@@ -3,6 +3,7 @@
 package smartsupp
 
 import (
+	"encoding/json"
 	"math"
 	"strconv"
 	"strings"
@@ -28,8 +29,17 @@ const earliest = 1e8
 // farFuture is the year from which on a time is believed only where it was sent.
 const farFuture = 2100
 
+// farFutureMillis is less than the beginning of that year, in Unix milliseconds.
+const farFutureMillis = 4e12
+
 // time takes a time. stamp is what was sent if that was text other than digits. An unreadable time stays, with a warning.
 func (o object) time(key string, zone *time.Location) (at time.Time, stamp string) {
+	if n, ok := o.fields[key].(json.Number); ok { // as nearly all are sent
+		if ms, err := strconv.ParseInt(string(n), 10, 64); err == nil && ms >= 1e11 && ms < farFutureMillis {
+			delete(o.fields, key)
+			return time.UnixMilli(ms).UTC(), ""
+		}
+	}
 	s, ok := scalar(o.fields[key])
 	if !ok {
 		o.odd(key, "is no time")
