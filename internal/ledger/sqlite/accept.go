@@ -49,12 +49,14 @@ func scanKnown(scan func(...any) error) (*row.Known, error) {
 
 // do decides and stores inside the transaction.
 func (a *arrival) do(t *tx) error {
-	k, err := a.find(t)
-	if err != nil {
-		return err
+	begun, err := a.tryBegin(t)
+	var k *row.Known
+	if err == nil && !begun {
+		k, err = a.find(t)
 	}
 	source, at := a.Hook.Conversation.Source, a.Hook.Conversation.ReceivedAt
 	switch {
+	case err != nil, begun:
 	case k == nil:
 		err = a.begin(t)
 	case a.Repeats(k):
@@ -121,26 +123,70 @@ func (a *arrival) keepStale(t *tx, k *row.Known) error {
 		row.Micros(t.now), []byte(k.Prints), k.Number)
 }
 
+// tryBegin stores a new conversation if the hook's is one. It saves the search for what nearly always is not there. It
+// leaves alone what may belong to a session, and what there is no room for.
+func (a *arrival) tryBegin(t *tx) (begun bool, err error) {
+	if a.Hook.Session != "" || !t.fits(len(a.Body)) {
+		return false, nil
+	}
+	number, err := t.nextNumber()
+	if err != nil {
+		return false, err
+	}
+	if begun, err = a.insert(t, number); !begun {
+		t.number-- // nobody has it
+		return false, err
+	}
+	return true, a.began(t, number)
+}
+
 // begin stores a new conversation.
 func (a *arrival) begin(t *tx) error {
-	c := &a.Hook.Conversation
-	var number int64
-	err := t.row(`SELECT coalesce(max(number), 0) + 1 FROM conversation`, nil, &number)
+	if !t.fits(len(a.Body)) {
+		return t.full()
+	}
+	number, err := t.nextNumber()
 	if err != nil {
 		return err
 	}
-	if err := a.storeBody(t, number, 1); err != nil {
+	if _, err := a.insert(t, number); err != nil {
 		return err
 	}
+	return a.began(t, number)
+}
+
+// nextNumber returns the number of a new conversation.
+func (t *tx) nextNumber() (int64, error) {
+	if t.number == 0 {
+		if err := t.row(`SELECT coalesce(max(number), 0) FROM conversation`, nil, &t.number); err != nil {
+			return 0, err
+		}
+	}
+	t.number++
+	return t.number, nil
+}
+
+// insert stores the row of a conversation, unless there is one with its id.
+func (a *arrival) insert(t *tx, number int64) (inserted bool, err error) {
+	c := &a.Hook.Conversation
 	k := &row.Known{}
 	a.See(k, 1)
 	first := c.ReceivedAt
 	if first.IsZero() {
 		first = t.now
 	}
-	err = t.exec(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, 1, 0, ?, ?, 1, ?, ?, ?)`, number, c.ID, c.Platform,
-		a.Hook.Session, row.Micros(c.EndedAt), row.Micros(t.now), []byte(k.Prints), row.PackChain(a.Chain), row.Micros(first))
-	if err != nil {
+	n, err := t.change(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, 1, 0, ?, ?, 1, ?, ?, ?) ON CONFLICT (id) DO NOTHING`,
+		false, []any{
+			number, c.ID, c.Platform, a.Hook.Session, row.Micros(c.EndedAt), row.Micros(t.now), []byte(k.Prints), row.PackChain(a.Chain),
+			row.Micros(first),
+		})
+	return n > 0, err
+}
+
+// began stores the rest of a new conversation.
+func (a *arrival) began(t *tx, number int64) error {
+	c := &a.Hook.Conversation
+	if err := a.storeBody(t, number, 1); err != nil {
 		return err
 	}
 	t.add("conversations", row.Chats(c.Platform))
@@ -179,7 +225,9 @@ func (a *arrival) storeBody(t *tx, number int64, revision int) error {
 func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	plan := row.Planned(t.ledger.names.Load().list(), a.PlanFor(a.answer.ID, a.answer.Revision))
 	var rows []*row.Delivery
+	store := t.plant
 	if a.answer.Revision > 1 {
+		store = t.store
 		var err error
 		if err = t.moveAll(number); err != nil {
 			return err
@@ -194,7 +242,7 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	}
 	for _, f := range fanned {
 		t.ledger.doubtful(f.Delivery, &a.Hook.Conversation)
-		if err := t.store(f.Delivery, f.Changes); err != nil {
+		if err := store(f.Delivery, f.Changes); err != nil {
 			return err
 		}
 		if f.Due {

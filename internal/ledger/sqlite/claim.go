@@ -82,6 +82,22 @@ func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
 		r.Class, r.Reason, r.FailedAt, r.Pinned, r.Imported)
 }
 
+// plant writes the row of a conversation that has just begun. Nearly all are alike: the statement says so, for every
+// argument costs.
+func (t *tx) plant(r *row.Delivery, changes []row.Counts) error {
+	if r.State != ledger.Pending || r.Want != 1 || r.Holds() || r.Lapsed || r.SettledAt != 0 || r.Claims != 0 || r.Tries != 0 || r.FirstAt != 0 ||
+		!r.Planned || r.Tried != "" || !r.Receipt.IsZero() || r.Class != "" || r.Reason != "" || r.FailedAt != 0 || r.Pinned != "" || r.Imported {
+		return t.store(r, changes)
+	}
+	for _, c := range changes {
+		t.count(r.Target, c)
+	}
+	_, err := t.change(`INSERT INTO delivery (`+rowColumns+`)
+		VALUES (?, ?, 0, 1, 0, 0, 0, 0, ?, ?, 0, ?, 0, 0, 0, 1, ?, ?, ?, '', '', '', '', 0, '', 0)`, true,
+		[]any{r.Conversation, r.Target, r.DueAt, r.PendingSince, r.Fence, r.Ignore, r.Routes, r.Config})
+	return err
+}
+
 // claimQuery finds what is due. The state is a literal so that the partial index answers it. The limit is a sum, because
 // SQLite plans a statement anew each time that a limit is bound to it as it is.
 const claimQuery = `SELECT ` + rowColumns + `, (SELECT id FROM conversation WHERE number = conversation)
@@ -188,6 +204,7 @@ func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
 		c.crashed = append(c.crashed, leased{r.Conversation, d})
 		return t.log(r, r.Want, row.Crash(d, t.now))
 	}
+	t.leases.put(id, r)
 	c.leased = append(c.leased, leased{r.Conversation, d})
 	return nil
 }

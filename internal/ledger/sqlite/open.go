@@ -188,7 +188,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	l.readers.Store(readers)
-	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}}, nil
+	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}, commands: map[string]command{}, leases: leases{}}, nil
 }
 
 func connect(path string, connections int, parameters ...string) (*sql.DB, error) {

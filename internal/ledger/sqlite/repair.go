@@ -188,12 +188,12 @@ func (r *repair) take(t *tx, s *salvaged, counts *ledger.Repaired) error {
 
 // insert stores a conversation that is new to the open ledger, under a number of its own.
 func (r *repair) insert(t *tx, s *salvaged, counts *ledger.Repaired) error {
-	var number int64
-	if err := t.row(`SELECT coalesce(max(number), 0) + 1 FROM conversation`, nil, &number); err != nil {
+	number, err := t.nextNumber()
+	if err != nil {
 		return err
 	}
 	k := s.known
-	err := t.exec(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, k.ID, k.Platform, s.session,
+	err = t.exec(`INSERT INTO conversation (`+conversationColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, number, k.ID, k.Platform, s.session,
 		k.Revision, k.Stale, k.EndedAt, s.seenAt, len(s.bodies) > 0, []byte(k.Prints), row.PackChain(k.Chain), s.firstAt)
 	if err != nil {
 		return err

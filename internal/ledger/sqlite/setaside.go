@@ -226,7 +226,7 @@ func (w *writer) reopen() error {
 	if err != nil {
 		return err
 	}
-	w.db, w.conn, w.statements = next.db, next.conn, next.statements
+	w.db, w.conn, w.statements, w.commands, w.leases, w.number = next.db, next.conn, next.statements, next.commands, next.leases, 0
 	w.ledger.generation.Add(1)
 	w.ledger.configs.Range(func(hash, packed any) bool {
 		_, err = w.conn.ExecContext(ctx, `INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)
@@ -237,14 +237,12 @@ func (w *writer) reopen() error {
 
 // release closes the writer's connection without touching the log.
 func (w *writer) release() {
-	for _, s := range w.statements {
-		_ = s.Close()
-	}
+	w.closeStatements()
 	if w.conn != nil {
 		_ = w.conn.Close()
 		_ = w.db.Close()
 	}
-	w.statements, w.conn, w.db = nil, nil, nil
+	w.statements, w.commands, w.conn, w.db = nil, nil, nil, nil
 }
 
 // suspect passes damage that a reader has met on to the writer. generation is from before the read: damage of a ledger

@@ -16,9 +16,13 @@ import (
 func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
 	var answer ledger.Settled
 	err := l.write(ctx, func(t *tx) error {
-		r, _, err := t.delivery(s.ID, s.Target)
-		if err != nil {
-			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, err)
+		known, ok := t.leases.take(s.ID, s.Target)
+		r := &known
+		if !ok {
+			var err error
+			if r, _, err = t.delivery(s.ID, s.Target); err != nil {
+				return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, err)
+			}
 		}
 		if !r.Leased(s) {
 			return fmt.Errorf("delivery of %s to %s: %w", s.ID, s.Target, ledger.ErrFenced)

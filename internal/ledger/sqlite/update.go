@@ -21,7 +21,8 @@ func compare[T comparable](c *changed, name string, was, now T) {
 	}
 }
 
-// update writes a row that was read in this transaction as was, and counts what changed.
+// update writes a row that was as in was before, and counts what changed. It is of a delivery that is leased, or that was
+// and is settled: the caller keeps leases right.
 func (t *tx) update(r, was *row.Delivery, changes []row.Counts) error {
 	receipt, err := row.PackReceipt(r.Receipt)
 	if err != nil {
@@ -62,6 +63,7 @@ func (t *tx) update(r, was *row.Delivery, changes []row.Counts) error {
 	if len(c.names) == 0 {
 		return nil
 	}
-	return t.exec(`UPDATE delivery SET `+strings.Join(c.names, " = ?, ")+` = ? WHERE conversation = ? AND target = ?`,
-		append(c.args, r.Conversation, r.Target)...)
+	_, err = t.change(`UPDATE delivery SET `+strings.Join(c.names, " = ?, ")+` = ? WHERE conversation = ? AND target = ?`, true,
+		append(c.args, r.Conversation, r.Target))
+	return err
 }

@@ -5,6 +5,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"runtime"
@@ -78,7 +79,13 @@ type writer struct {
 	db         *sql.DB
 	conn       *sql.Conn
 	statements map[string]*sql.Stmt
+	commands   map[string]command // the statements of exec, at the driver
+	args       []driver.NamedValue
 	replaced   time.Time // when the files were set aside last
+
+	// What the file says, too, so that it need not be read again. It is forgotten when a transaction fails.
+	number int64 // of the newest conversation; 0: not known
+	leases leases
 }
 
 // run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch,
@@ -111,9 +118,7 @@ func (w *writer) close() {
 	if w.conn == nil {
 		return
 	}
-	for _, s := range w.statements {
-		_ = s.Close()
-	}
+	w.closeStatements()
 	// What is in the log is durable already; a checkpoint that fails costs the next start some milliseconds.
 	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		w.ledger.options.Logger.Warn("the ledger's log was not moved into its file", "error", err)
@@ -177,6 +182,8 @@ func (w *writer) transact(batch []*operation) error {
 	committed := false
 	defer func() {
 		if !committed {
+			w.number = 0
+			clear(w.leases)
 			// After some errors SQLite has rolled back by itself; then this one fails and means nothing.
 			_ = t.exec("ROLLBACK")
 		}
@@ -253,18 +260,6 @@ func (w *writer) statement(text string) (*sql.Stmt, error) {
 		w.statements[text] = s
 	}
 	return s, err
-}
-
-// exec runs a statement that answers nothing. Its context never ends: a statement that stops in the middle of a
-// shared transaction would hurt the others.
-func (t *tx) exec(text string, args ...any) error {
-	s, err := t.statement(text)
-	if err != nil {
-		return err
-	}
-	t.wrote = true
-	_, err = s.ExecContext(context.Background(), args...)
-	return err
 }
 
 // row reads the one row of a query; sql.ErrNoRows if there is none.
@@ -367,12 +362,23 @@ func (t *tx) measure() error {
 	return nil
 }
 
-// reserve says whether n more bytes may be stored.
-func (t *tx) reserve(n int) error {
+// fits tells whether n more bytes may be stored.
+func (t *tx) fits(n int) bool {
 	limit := t.ledger.retention.Load().MaxSize
-	if limit > 0 && t.size+int64(n) > limit {
-		return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, t.size, limit)
+	return limit <= 0 || t.size+int64(n) <= limit
+}
+
+// reserve counts n more bytes that are stored, or says that they do not fit.
+func (t *tx) reserve(n int) error {
+	if !t.fits(n) {
+		return t.full()
 	}
 	t.size += int64(n)
 	return nil
+}
+
+// full is the error of what does not fit.
+func (t *tx) full() error {
+	return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, t.size,
+		t.ledger.retention.Load().MaxSize)
 }
