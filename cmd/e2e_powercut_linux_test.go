@@ -1,4 +1,4 @@
-// This file cuts the power and lets disks fail.
+// This file cuts the power of a gateway on SQLite.
 
 package cmd_test
 
@@ -8,10 +8,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -34,7 +32,7 @@ func TestE2EPowerCut(t *testing.T) {
 	binary(t)
 	const cuts = 150
 	d, target := newDisk(t), newSink(t)
-	d.record = true
+	d.keep()
 	target.down.Store(true)
 	path, hooks, admin := diskConfig(t, d, target)
 	var next atomic.Int64
@@ -116,61 +114,4 @@ func startAgain(t *testing.T, folder string, moment int) map[string]bool {
 		more = len(c.Deliveries) > 0
 	}
 	return stored
-}
-
-// TestE2EDiskFaults lets the disk fail under load in every way, and be well again.
-func TestE2EDiskFaults(t *testing.T) {
-	binary(t)
-	for _, fault := range []struct {
-		name    string
-		failing syscall.Errno
-		delay   time.Duration
-		size    int64
-		ready   int // what /readyz says meanwhile
-	}{
-		{"read-only", syscall.EROFS, 0, 1 << 30, http.StatusServiceUnavailable},
-		{"I/O errors", syscall.EIO, 0, 1 << 30, http.StatusServiceUnavailable},
-		{"no space", 0, 0, 1, http.StatusServiceUnavailable},
-		{"3 s per sync", 0, 3 * time.Second, 1 << 30, 0},
-		{"20 ms per sync", 0, 20 * time.Millisecond, 1 << 30, http.StatusOK},
-	} {
-		t.Run(fault.name, func(t *testing.T) {
-			d, target := newDisk(t), newSink(t)
-			path, hooks, admin := diskConfig(t, d, target)
-			url := "http://" + hooks + "/in/shop/" + e2eSecret
-			p := start(t, path, hooks, admin, startOptions{})
-			var acknowledged sync.Map
-			var next atomic.Int64
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
-			load(ctx, url, 4, &next, &acknowledged)
-			cancel()
-			d.set(fault.failing, fault.delay, fault.size)
-			if fault.ready == http.StatusServiceUnavailable {
-				refusedWith503(t, url, &next, &acknowledged)
-			}
-			if fault.ready != 0 {
-				p.waitStatus(t, fault.ready, 15*time.Second)
-			}
-			ctx, cancel = context.WithTimeout(t.Context(), max(time.Second, 4*fault.delay))
-			load(ctx, url, 4, &next, &acknowledged)
-			cancel()
-			d.set(0, 0, 1<<30)
-			began := time.Now()
-			p.waitStatus(t, http.StatusOK, 30*time.Second)
-			recovered := time.Since(began)
-			ctx, cancel = context.WithTimeout(t.Context(), 300*time.Millisecond)
-			load(ctx, url, 4, &next, &acknowledged)
-			cancel()
-			c := target.count(&acknowledged, 60*time.Second)
-			audited(t, path)
-			if code := p.terminate(t); code != 0 {
-				t.Errorf("exit code %d\n%s", code, p.output())
-			}
-			audited(t, path)
-			if strings.Contains(p.output(), "panic") {
-				t.Error(p.output())
-			}
-			c.tell(t, sqliteEngine, "disk: "+fault.name, recovered)
-		})
-	}
 }

@@ -117,6 +117,9 @@ func freePort(ctx context.Context) (int, error) {
 
 func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
 
+// Data is the folder of the server's files.
+func (c *Cluster) Data() string { return c.data() }
+
 func (c *Cluster) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	command := exec.CommandContext(ctx, filepath.Join(c.programs, name), args...)
 	command.Dir = c.folder
@@ -124,11 +127,10 @@ func (c *Cluster) command(ctx context.Context, name string, args ...string) *exe
 	return command
 }
 
-// Standby makes a second server that follows this one, which from then on commits nothing that the standby has not
-// written to disk.
-func (c *Cluster) Standby(ctx context.Context) (_ *Cluster, err error) {
+// another makes the folder of a second server, without data.
+func (c *Cluster) another() (_ *Cluster, err error) {
 	s := &Cluster{programs: c.programs, owner: c.owner}
-	if s.folder, err = os.MkdirTemp("", "afterchat-standby-"); err != nil {
+	if s.folder, err = os.MkdirTemp("", "afterchat-postgres-"); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -141,9 +143,57 @@ func (c *Cluster) Standby(ctx context.Context) (_ *Cluster, err error) {
 			return nil, err
 		}
 	}
-	if s.log, err = os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600); err != nil {
+	s.log, err = os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	return s, err
+}
+
+// Restore starts a second server on the files that fill writes into a folder, which are files of this one at some
+// moment. It does not follow this one.
+func (c *Cluster) Restore(ctx context.Context, fill func(folder string) error) (_ *Cluster, err error) {
+	s, err := c.another()
+	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			s.Remove()
+		}
+	}()
+	if err := os.Mkdir(s.data(), 0o700); err != nil {
+		return nil, err
+	}
+	if err := fill(s.data()); err != nil {
+		return nil, err
+	}
+	if s.owner != nil {
+		err := filepath.WalkDir(s.data(), func(path string, _ os.DirEntry, err error) error {
+			return errors.Join(err, os.Chown(path, int(s.owner.Uid), int(s.owner.Gid)))
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	if s.port, err = freePort(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.set(fmt.Sprintf("port = %d", s.port), fmt.Sprintf("unix_socket_directories = '%s'", s.folder)); err != nil {
+		return nil, err
+	}
+	return s, s.Launch(ctx)
+}
+
+// Standby makes a second server that follows this one, which from then on commits nothing that the standby has not
+// written to disk.
+func (c *Cluster) Standby(ctx context.Context) (_ *Cluster, err error) {
+	s, err := c.another()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			s.Remove()
+		}
+	}()
 	copying := s.command(ctx, "pg_basebackup", "--pgdata", s.data(), "--write-recovery-conf", "--checkpoint", "fast",
 		"--dbname", fmt.Sprintf("host=127.0.0.1 port=%d user=afterchat application_name=standby", c.port))
 	if out, err := copying.CombinedOutput(); err != nil {
@@ -221,11 +271,15 @@ func (c *Cluster) begin(ctx context.Context) error {
 	return nil
 }
 
+// Reachable asks the server whether it takes connections now.
+func (c *Cluster) Reachable(ctx context.Context) error {
+	return c.command(ctx, "pg_isready", "--quiet", "--dbname", "postgres", "--username", "afterchat", "--host", "127.0.0.1", "--port", strconv.Itoa(c.port)).Run()
+}
+
 // answers waits until the server takes connections; false if it ended, or ctx did.
 func (c *Cluster) answers(ctx context.Context) bool {
 	for {
-		ready := c.command(ctx, "pg_isready", "--quiet", "--dbname", "postgres", "--username", "afterchat", "--host", "127.0.0.1", "--port", strconv.Itoa(c.port))
-		if ready.Run() == nil {
+		if c.Reachable(ctx) == nil {
 			return true
 		}
 		select {
@@ -272,7 +326,7 @@ func (c *Cluster) URLWith(standby *Cluster) string {
 
 // Kill ends all of the server's processes at once, as the end of its machine would.
 func (c *Cluster) Kill() {
-	if c.server == nil || c.server.Process == nil {
+	if c.server == nil || c.server.Process == nil || !c.Running() {
 		return
 	}
 	first := c.server.Process.Pid
