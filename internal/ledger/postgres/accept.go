@@ -217,6 +217,7 @@ func (d *desk) fanOut(a *arrival, k *talk, expired bool) error {
 	}
 	k.rows = nil
 	for _, f := range fanned {
+		f.Misgive(&a.Hook.Conversation, d.ledger.restored.Load())
 		k.rows = append(k.rows, f.Delivery)
 		d.count(f.Target, f.Changes...)
 		if f.Due {

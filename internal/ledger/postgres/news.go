@@ -155,10 +155,11 @@ func (l *Ledger) listen(ctx context.Context) (*pgx.Conn, error) {
 // usePatience is for how long the lock of a process that has just ended is waited for.
 const usePatience = 3 * time.Second
 
-// use takes the lock of all that have the ledger open, for as long as the connection lives: a copy has it alone.
+// use takes the lock of all that have the ledger open, for as long as the connection lives. A copy has it alone, and so has
+// who says that the ledger was restored.
 func (l *Ledger) use(ctx context.Context, conn *pgx.Conn) error {
 	lock := `SELECT pg_try_advisory_lock_shared($1)`
-	if l.options.copies {
+	if l.options.copies || l.options.alone {
 		lock = `SELECT pg_try_advisory_lock($1)`
 	}
 	for deadline := time.Now().Add(usePatience); ; {

@@ -44,6 +44,7 @@ type Options struct {
 	Connections int
 
 	copies bool             // it is opened to be filled by a copy
+	alone  bool             // nobody else may have it open
 	clock  func() time.Time // nil: time.Now
 }
 
@@ -81,7 +82,8 @@ type Ledger struct {
 	retention atomic.Pointer[ledger.Retention]
 	room      room
 	crowd     row.Crowd
-	owed      atomic.Bool // bodies of today went near max_size, and their space has not been given back
+	restored  atomic.Int64 // when it was restored from a copy, in microseconds of the database; 0: never
+	owed      atomic.Bool  // bodies of today went near max_size, and their space has not been given back
 
 	accepts group[arrival]
 	settles group[settling]
@@ -249,6 +251,9 @@ func (l *Ledger) prepare(ctx context.Context) error {
 	}
 	if !l.options.copies {
 		if err := checkCopied(ctx, conn.Conn()); err != nil {
+			return err
+		}
+		if err := l.noticeDump(ctx, conn.Conn()); err != nil {
 			return err
 		}
 	}

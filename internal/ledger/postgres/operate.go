@@ -109,6 +109,7 @@ func (l *Ledger) Route(ctx context.Context, id string, plan ledger.Plan) (target
 			targets = nil
 			rows := slices.Clone(k.rows)
 			for _, a := range added {
+				a.Misgive(nil, l.restored.Load())
 				t.count(a.Target, a.Changes...)
 				t.wake(a.Target)
 				targets = append(targets, a.Target)

@@ -17,8 +17,11 @@ const (
 	Restored = "restored" // when the ledger was put into use again after it was restored
 )
 
-// Doubtful are the deliveries that a restored ledger may send although they were sent, as a condition on rows.
-const Doubtful = `state IN (0, 2) AND doubt = 0`
+// Statements about the deliveries that a restored ledger may send although they were sent.
+const (
+	PutInDoubt   = `UPDATE delivery SET doubt = want WHERE state IN (0, 2) AND doubt = 0`
+	CountInDoubt = `SELECT count(*) FROM delivery WHERE state IN (0, 2) AND doubt > 0`
+)
 
 // Misgive puts a delivery that has just been planned in doubt if its conversation began before the ledger was restored, in
 // microseconds, 0 for never: the ledger in whose place it came may have sent it. A conversation that began later cannot
@@ -52,6 +55,6 @@ func began(c *chat.Conversation) int64 {
 func RestoredLine(why string, doubtful int64, now time.Time) ledger.Audited {
 	return ledger.Audited{
 		At: now, Who: "afterchat", Action: "restored", Object: "ledger",
-		Detail: fmt.Sprintf("%s; %d pending and dead deliveries were put in doubt", why, doubtful),
+		Detail: fmt.Sprintf("%s; %d pending and dead deliveries are in doubt", why, doubtful),
 	}
 }

@@ -65,11 +65,10 @@ func restored(ctx context.Context, on interface {
 		return 0, err
 	}
 	defer func() { _ = t.Rollback() }()
-	changed, err := t.ExecContext(ctx, `UPDATE delivery SET doubt = want WHERE `+row.Doubtful)
-	if err != nil {
+	if _, err := t.ExecContext(ctx, row.PutInDoubt); err != nil {
 		return 0, err
 	}
-	if doubtful, err = changed.RowsAffected(); err != nil {
+	if err := t.QueryRowContext(ctx, row.CountInDoubt).Scan(&doubtful); err != nil {
 		return 0, err
 	}
 	line := row.RestoredLine(why, doubtful, now)
@@ -93,7 +92,7 @@ func restored(ctx context.Context, on interface {
 
 // Restored says that the ledger at path was restored from a copy that may be older than what has been sent: what is
 // pending or dead is in doubt from here on, and so is what comes again of conversations that began before. It returns how
-// many deliveries were put in doubt, and ledger.ErrLocked if somebody has the ledger open.
+// many deliveries are in doubt, and ledger.ErrLocked if somebody has the ledger open.
 func Restored(ctx context.Context, path string) (doubtful int64, err error) {
 	db, done, err := connectTo(ctx, path, false)
 	if err != nil {

@@ -114,10 +114,9 @@ func TestRestoredSaid(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []int64{2, 0} {
-		n, err := Restored(t.Context(), path)
-		if err != nil || n != want {
-			t.Fatalf("%d in doubt (%v), want %d", n, err, want)
+	for range 2 { // it may be said again
+		if n, err := Restored(t.Context(), path); err != nil || n != 2 {
+			t.Fatalf("%d in doubt (%v), want 2", n, err)
 		}
 	}
 	l = open(t, path, Options{})
