@@ -36,7 +36,7 @@ endef
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; browser=$$(bash cmd/testdata/chromium/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
-	AFTERCHAT_POSTGRES=$$programs go test -count=1 ./internal/gateway -run '^TestE2E' -v; \
+	AFTERCHAT_POSTGRES=$$programs go test -count=1 ./internal/gateway ./internal/delivery -run '^TestE2E' -v; \
 	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_CHROMIUM=$$browser AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
 	set +x; $(print_faults)
@@ -77,14 +77,15 @@ fuzz: ## Fuzz every parser, FUZZTIME each (20s)
 	done
 
 .PHONY: bench
-bench: build ## Measure everything beside what the machine can do, in tables, in a quarter of an hour
-	AFTERCHAT_BENCH=full $(BENCH)
+bench: build ## Measure everything beside what the machine can do, in tables, in twelve minutes
+	@export AFTERCHAT_BENCH=full; $(BENCH)
 
 .PHONY: bench-quick
-bench-quick: build ## The same in four minutes, shorter rounds
-	$(BENCH)
+bench-quick: build ## The same in three minutes, with fewer and shorter windows
+	@$(BENCH)
 
-BENCH = AFTERCHAT_POSTGRES=$${AFTERCHAT_POSTGRES-$$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -n 1)} AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd ./internal/gateway -run '^$$' -bench '^Benchmark(Table|Console|Isolation|Gateway.*)$$' -benchtime 1x
+BENCH = programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd -run '^$$' -bench '^Benchmark(Table|Console|Isolation)$$' -benchtime 1x
 
 .PHONY: cover
 cover: ## Show test coverage by function

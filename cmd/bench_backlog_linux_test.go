@@ -24,18 +24,15 @@ func (s *bench) backlog() {
 	})
 	m := newMeasured(s, benchTarget(address)).run(s)
 	m.take(s, newHooks(500), &s.next)
-	pass(2 * time.Second) // it lets go of what its start has used
-	for range 10 {
-		m.series(s, "afterchat_pending")
-	}
-	m.rested(s)
-	idle := residentMiB(s, m.command.Process.Pid)
-	rate := func(d time.Duration) float64 {
-		timer := time.NewTimer(d)
-		defer timer.Stop()
-		before, begin := delivered.Load(), time.Now()
-		<-timer.C
-		return float64(delivered.Load()-before) / time.Since(begin).Seconds()
+	idle := m.idleMiB(s)
+	rate := func() (rates values) {
+		pass(time.Second) // what a start does is over
+		for range 3 {
+			before, begin := delivered.Load(), time.Now()
+			pass(time.Second)
+			rates = append(rates, float64(delivered.Load()-before)/time.Since(begin).Seconds())
+		}
+		return rates
 	}
 	m.stop()
 
@@ -46,23 +43,25 @@ func (s *bench) backlog() {
 	name := fmt.Sprintf("%d pending: ", s.pace.backlog)
 	s.table.add(name+"start, process to ready", ms(m.start), "", "< 2 s", m.start < 2*time.Second)
 	stop := m.peak(s)
-	rate(2 * s.pace.round)
+	pass(3 * s.pace.window)
 	most := stop()
 	s.table.add(name+"resident memory, target down", fmt.Sprintf("%.1f MiB, idle %.1f", most, idle), "", "≤ idle + 32 MiB", most <= idle+32)
 	m.stop()
 
 	up.Store(true)
 	m.run(s)
-	many := rate(2 * s.pace.round)
+	many := rate()
 	m.stop()
 	few := s.drain(address, rate)
-	s.table.add(name+"delivered", fmt.Sprintf("%.0f/s; %.0f/s of %d pending", many, few, fewPending), percent(many/few)+" of few", "≥ 80 % of few", many >= .8*few)
+	share := many.middle() / few.middle()
+	s.table.add(name+"delivered", fmt.Sprintf("%s; of %d pending %s", many.text("/s"), fewPending, few.text("/s")), values{share}.percent()+" of few", "≥ 80 % of few", share >= .8)
 }
 
-const fewPending = 20_000
+// fewPending are more than can be delivered while the rate is measured.
+const fewPending = 100_000
 
 // drain returns the rate of a gateway with few pending deliveries.
-func (s *bench) drain(address string, rate func(time.Duration) float64) float64 {
+func (s *bench) drain(address string, rate func() values) values {
 	m := newMeasured(s, benchTarget(address)).run(s)
 	m.take(s, newHooks(500), &s.next)
 	m.drained(s, time.Minute)
@@ -70,5 +69,5 @@ func (s *bench) drain(address string, rate func(time.Duration) float64) float64 
 	seed(s, m.ledgerFile, fewPending)
 	m.run(s)
 	defer m.stop()
-	return rate(s.pace.round)
+	return rate()
 }

@@ -1,6 +1,5 @@
 // This file is the load of the benchmarks: hooks prepared in advance, a client that does no more than HTTP asks for, a
-// closed loop (as fast as answers come) and an open one (at a fixed rate, whatever the answers do), and a target that
-// notes when it got what.
+// closed loop (as fast as answers come) and an open one (at a fixed rate, whatever the answers do).
 
 package cmd_test
 
@@ -9,15 +8,16 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
+	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 )
 
@@ -28,7 +28,11 @@ type hooks struct {
 	at        []int    // where the ten digits of the chat's number stand
 }
 
-const chatDigits = 10
+// The numbers of chats have ten digits, the first is no zero: JSON has no leading ones.
+const (
+	chatDigits = 10
+	firstChat  = 1_000_000_000
+)
 
 // newHooks prepares requests with Smartsupp bodies of about size bytes.
 func newHooks(size int) *hooks {
@@ -57,11 +61,11 @@ func newHooks(size int) *hooks {
 	return h
 }
 
-// request writes the hook of chat n into buffer. Numbers begin with a 1, for JSON has no leading zeros.
+// request writes the hook of chat n into buffer.
 func (h *hooks) request(buffer []byte, n int64) []byte {
 	i := int(n) % len(h.templates)
 	buffer = append(buffer[:0], h.templates[i]...)
-	copy(buffer[h.at[i]:], strconv.FormatInt(1_000_000_000+n, 10))
+	copy(buffer[h.at[i]:], strconv.FormatInt(firstChat+n, 10))
 	return buffer
 }
 
@@ -86,72 +90,114 @@ func (c *connection) send(h *hooks, n int64) (int, error) {
 	if _, err := c.Write(c.buffer); err != nil {
 		return 0, err
 	}
-	head, length, err := readHead(c.reader)
+	status, length, err := readHead(c.reader)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := c.reader.Discard(length); err != nil {
-		return 0, err
-	}
-	return strconv.Atoi(strings.Fields(head + " 0 0")[1])
+	_, err = c.reader.Discard(length)
+	return status, err
 }
 
-// readHead reads the head of an HTTP message and returns its first line and the length of its body.
-func readHead(r *bufio.Reader) (first string, length int, err error) {
-	for {
+// readHead reads the head of an HTTP message and returns the length of its body, and its status if it is an answer.
+// It allocates nothing.
+func readHead(r *bufio.Reader) (status, length int, err error) {
+	for first := true; ; first = false {
 		line, err := r.ReadSlice('\n')
 		if err != nil {
-			return "", 0, err
+			return 0, 0, err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		switch {
-		case first == "":
-			first = string(line)
-		case len(line) == 0:
-			return first, length, nil
-		case len(line) > 15 && bytes.EqualFold(line[:15], []byte("content-length:")):
-			if length, err = strconv.Atoi(string(bytes.TrimSpace(line[15:]))); err != nil {
-				return "", 0, err
+		case first:
+			if answer, found := bytes.CutPrefix(line, []byte("HTTP/1.1 ")); found && len(answer) >= 3 {
+				status = number(answer[:3])
 			}
+		case len(line) == 0:
+			return status, length, nil
+		case len(line) > 15 && bytes.EqualFold(line[:15], []byte("content-length:")):
+			length = number(bytes.TrimSpace(line[15:]))
 		}
 	}
 }
 
-// latencies are sorted.
-type latencies []time.Duration
-
-func (l latencies) at(share float64) time.Duration {
-	if len(l) == 0 {
-		return 0
+// number reads digits.
+func number(digits []byte) (n int) {
+	for _, d := range digits {
+		if d < '0' || d > '9' {
+			return 0
+		}
+		n = n*10 + int(d-'0')
 	}
-	return l[min(int(share*float64(len(l))), len(l)-1)]
+	return n
 }
 
-// closedLoop sends from several connections, each as soon as it has its answer, and returns the answers per second.
-func closedLoop(b testing.TB, address string, h *hooks, connections int, d time.Duration, next *atomic.Int64) (rate float64, count int64) {
-	b.Helper()
+// served is a server under load, a process of its own.
+type served struct {
+	address string
+	pid     int
+}
+
+// window is what one window of a closed loop has measured.
+type window struct {
+	rate float64 // answers per second
+	kept float64 // share of the answers whose deliveries came meanwhile
+	// server, load and others are the shares of all processors that were busy for the server, for this process, which is
+	// the load and the target, and for what else runs on the machine.
+	server, load, others float64
+	all                  int64 // answers, with those of the warm-up
+}
+
+// reading is a look at everything that is counted.
+type reading struct {
+	at                    time.Time
+	answers, arrived      int64
+	server, load, machine float64
+}
+
+// closedLoop sends from several connections, each as soon as it has its answer: a warm-up, which counts for nothing, and
+// a window of d.
+func (s *bench) closedLoop(to served, h *hooks, connections int, d time.Duration) window {
+	s.Helper()
 	var all sync.WaitGroup
 	var answers atomic.Int64
-	begin := time.Now()
+	var over atomic.Bool
 	for range connections {
-		c, err := dial(b.Context(), address)
+		c, err := dial(s.Context(), to.address)
 		if err != nil {
-			b.Fatal(err)
+			s.Fatal(err)
 		}
 		all.Go(func() {
 			defer func() { _ = c.Close() }()
-			for time.Since(begin) < d {
-				status, err := c.send(h, next.Add(1))
-				if err != nil || status != 200 {
-					b.Errorf("a hook was answered %d, %v", status, err)
+			for !over.Load() {
+				status, err := c.send(h, s.next.Add(1))
+				if err != nil || status != http.StatusOK {
+					s.Errorf("a hook was answered %d, %v", status, err)
 					return
 				}
 				answers.Add(1)
 			}
 		})
 	}
+	read := func() reading {
+		return reading{time.Now(), answers.Load(), s.target.count.Load(), processor(s, to.pid), processor(s, os.Getpid()), machineProcessor(s)}
+	}
+	pass(s.pace.warm)
+	before := read()
+	pass(d)
+	after := read()
+	over.Store(true)
 	all.Wait()
-	return float64(answers.Load()) / time.Since(begin).Seconds(), answers.Load()
+	n, took := float64(after.answers-before.answers), after.at.Sub(before.at).Seconds()
+	if n == 0 {
+		s.Errorf("no answer within %s", d)
+	}
+	share := func(before, after float64) float64 { return (after - before) / took / float64(runtime.NumCPU()) }
+	w := window{
+		rate: n / took, kept: float64(after.arrived-before.arrived) / n,
+		server: share(before.server, after.server), load: share(before.load, after.load), all: answers.Load(),
+	}
+	w.others = max(share(before.machine, after.machine)-w.server-w.load, 0)
+	return w
 }
 
 // schedule is when the hooks of an open loop were due to be sent, by the number of their chat after first.
@@ -160,11 +206,11 @@ type schedule struct {
 	due   []time.Time
 }
 
-// openLoop sends hooks at a rate for d, and returns how long each took from the moment that it was due.
-func openLoop(b testing.TB, address string, h *hooks, perSecond int, d time.Duration, next *atomic.Int64) (latencies, schedule) {
-	b.Helper()
-	count := int(d.Seconds() * float64(perSecond))
-	plan := schedule{first: next.Add(int64(count)) - int64(count) + 1, due: make([]time.Time, count)}
+// openLoop sends hooks at a rate for d after a warm-up, and returns how long each took from the moment that it was due.
+func (s *bench) openLoop(address string, h *hooks, perSecond int, d time.Duration) (latencies, schedule) {
+	s.Helper()
+	warm, count := int(s.pace.warm.Seconds()*float64(perSecond)), int((s.pace.warm+d).Seconds()*float64(perSecond))
+	plan := schedule{first: s.next.Add(int64(count)) - int64(count) + 1, due: make([]time.Time, count)}
 	took := make(latencies, count)
 	tickets := make(chan int, count)
 	begin := time.Now().Add(50 * time.Millisecond)
@@ -173,139 +219,34 @@ func openLoop(b testing.TB, address string, h *hooks, perSecond int, d time.Dura
 	}
 	var all sync.WaitGroup
 	for range min(256, max(32, perSecond/8)) {
-		c, err := dial(b.Context(), address)
+		c, err := dial(s.Context(), address)
 		if err != nil {
-			b.Fatal(err)
+			s.Fatal(err)
 		}
 		all.Go(func() {
 			defer func() { _ = c.Close() }()
 			for i := range tickets {
 				status, err := c.send(h, plan.first+int64(i))
-				if took[i] = time.Since(plan.due[i]); err != nil || status != 200 {
-					b.Errorf("a hook was answered %d, %v", status, err)
+				if took[i] = time.Since(plan.due[i]); err != nil || status != http.StatusOK {
+					s.Errorf("a hook was answered %d, %v", status, err)
 					return
 				}
 			}
 		})
 	}
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	for i, due := range plan.due {
-		timer.Reset(time.Until(due))
-		<-timer.C
+		pass(time.Until(due))
 		tickets <- i
 	}
 	close(tickets)
 	all.Wait()
-	slices.Sort(took)
-	return took, plan
+	took = slices.Sorted(slices.Values(took[warm:]))
+	return took, schedule{plan.first + int64(warm), plan.due[warm:]}
 }
 
-// arrivals is a target that answers 201 and notes when each chat came first.
-type arrivals struct {
-	address string
-	count   atomic.Int64
-
-	mu sync.Mutex
-	at map[int64]time.Time
-}
-
-func newArrivals(b testing.TB) *arrivals {
-	b.Helper()
-	a := &arrivals{at: map[int64]time.Time{}}
-	a.address = rawServer(b, a.serve)
-	return a
-}
-
-// rawServer accepts connections until the test ends.
-func rawServer(b testing.TB, serve func(net.Conn)) string {
-	b.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			c, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go serve(c)
-		}
-	}()
-	return "http://" + listener.Addr().String()
-}
-
-func (a *arrivals) serve(c net.Conn) {
-	serveRaw(c, func(body []byte) string {
-		a.note(body)
-		return "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
-	})
-}
-
-// serveRaw answers the requests of one connection; an empty answer is none.
-func serveRaw(c net.Conn, answer func(body []byte) string) {
-	defer func() { _ = c.Close() }()
-	reader := bufio.NewReaderSize(c, 32<<10)
-	var body []byte
-	for {
-		_, length, err := readHead(reader)
-		if err != nil {
-			return
-		}
-		body = slices.Grow(body[:0], length)[:length]
-		if _, err := io.ReadFull(reader, body); err != nil {
-			return
-		}
-		text := answer(body)
-		if text == "" {
-			return
-		}
-		if _, err := io.WriteString(c, text); err != nil {
-			return
-		}
-	}
-}
-
-func (a *arrivals) note(body []byte) {
-	const key = `"external_id":"`
-	i := bytes.Index(body, []byte(key))
-	if i < 0 {
-		return
-	}
-	number, err := strconv.ParseInt(string(body[i+len(key):i+len(key)+chatDigits]), 10, 64)
-	if err != nil {
-		return
-	}
-	now := time.Now()
-	a.mu.Lock()
-	if _, known := a.at[number-1_000_000_000]; !known {
-		a.at[number-1_000_000_000] = now
-		a.count.Add(1)
-	}
-	a.mu.Unlock()
-}
-
-// since returns how long the chats of a schedule took to arrive, and how many did not.
-func (a *arrivals) since(plan schedule) (took latencies, missing int) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i, due := range plan.due {
-		at, ok := a.at[plan.first+int64(i)]
-		if !ok {
-			missing++
-			continue
-		}
-		took = append(took, at.Sub(due))
-	}
-	slices.Sort(took)
-	return took, missing
-}
-
-// forget drops what was noted, so that a long benchmark stays small.
-func (a *arrivals) forget() {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	clear(a.at)
+// pass lets time go by.
+func pass(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	<-timer.C
 }

@@ -21,10 +21,15 @@ import (
 
 	"github.com/labstack/echo/v4"
 	_ "modernc.org/sqlite" // the driver, for rows that no gateway has written
+
+	"github.com/afterchat/afterchat/cmd"
 )
 
-// bareEcho is a program of its own: a handler that decodes the body and answers. It prints its address.
+// bareEcho is a program of its own, as the gateway is one: a handler that decodes the body and answers. Its collector is
+// tuned as that of the gateway, and GOMAXPROCS, GOGC and GOMEMLIMIT are those of the environment of both. It prints its
+// address.
 func bareEcho() {
+	go cmd.TuneCollector(context.Background())
 	e := echo.New()
 	e.POST("/*", func(c echo.Context) error {
 		var body map[string]any
@@ -42,8 +47,8 @@ func bareEcho() {
 	panic(server.Serve(listener))
 }
 
-// startCeiling runs bareEcho and returns its address.
-func startCeiling(b testing.TB) string {
+// startCeiling runs bareEcho.
+func startCeiling(b testing.TB) served {
 	b.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -66,7 +71,7 @@ func startCeiling(b testing.TB) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return strings.TrimSpace(address)
+	return served{strings.TrimSpace(address), command.Process.Pid}
 }
 
 // syncTimes writes 4 kB and syncs, again and again, as a log does.

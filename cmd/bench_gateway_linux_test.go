@@ -98,10 +98,13 @@ func (m *measured) take(b testing.TB, h *hooks, next *atomic.Int64) {
 	}
 }
 
-// processor returns the seconds of processor that it has used.
-func (m *measured) processor(b testing.TB) float64 {
+// served returns what the load needs.
+func (m *measured) served() served { return served{m.hooks, m.command.Process.Pid} }
+
+// processor returns the seconds of processor that a process has used.
+func processor(b testing.TB, pid int) float64 {
 	b.Helper()
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", m.command.Process.Pid))
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -115,6 +118,57 @@ func (m *measured) processor(b testing.TB) float64 {
 		b.Fatal(err)
 	}
 	return (user + system) / 100 // USER_HZ is 100 on every Linux
+}
+
+// machineProcessor returns the seconds of processor that all processes have used.
+func machineProcessor(b testing.TB) (sum float64) {
+	b.Helper()
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		b.Fatal(err)
+	}
+	line, _, _ := strings.Cut(string(stat), "\n") // cpu user nice system idle iowait irq softirq steal
+	for i, field := range strings.Fields(line) {
+		if i == 1 || i == 2 || i == 3 || i == 6 || i == 7 {
+			ticks, err := strconv.ParseFloat(field, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			sum += ticks / 100
+		}
+	}
+	return sum
+}
+
+func residentMiB(tb testing.TB, pid int) float64 {
+	tb.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for line := range strings.Lines(string(status)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kib, err := strconv.Atoi(strings.Fields(rest)[0])
+			if err != nil {
+				tb.Fatal(err)
+			}
+			return float64(kib) / 1024
+		}
+	}
+	tb.Fatal("no VmRSS in /proc")
+	return 0
+}
+
+// idleMiB waits until it has let go of what its start has used, reads the metrics as Prometheus does in some minutes, so
+// that idle is what is idle in service, and returns its memory.
+func (m *measured) idleMiB(b testing.TB) float64 {
+	b.Helper()
+	pass(2 * time.Second)
+	for range 10 {
+		m.series(b, "afterchat_pending")
+	}
+	rested(b, m)
+	return residentMiB(b, m.command.Process.Pid)
 }
 
 // series reads one series of /metrics; 0 if it is not there. Without a brace, all label sets are added up.
@@ -164,31 +218,32 @@ func (m *measured) peak(b testing.TB) (stop func() float64) {
 	}
 }
 
-// drained waits until nothing is pending.
+// drained waits until nothing is pending. It asks seldom, for that takes processor, too.
 func (m *measured) drained(b testing.TB, patience time.Duration) {
 	b.Helper()
-	eventually(b, patience, func() error {
-		if pending := m.series(b, "afterchat_pending"); pending > 0 {
-			return fmt.Errorf("%.0f deliveries are pending", pending)
+	for deadline := time.Now().Add(patience); m.series(b, "afterchat_pending") > 0; pass(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			b.Fatalf("%.0f deliveries are pending after %s", m.series(b, "afterchat_pending"), patience)
 		}
-		return nil
-	})
+	}
 }
 
-// rested waits until it has nothing more to do, so that what it does in the background is no part of the next figure.
-func (m *measured) rested(b testing.TB) {
+// rested waits until the gateways have nothing more to do, so that what they do in the background, such as indexing for
+// searches, is no part of the next figure.
+func rested(b testing.TB, gateways ...*measured) {
 	b.Helper()
-	const window = 250 * time.Millisecond
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	<-timer.C
+	used := func() (sum float64) {
+		for _, m := range gateways {
+			sum += processor(b, m.command.Process.Pid)
+		}
+		return sum
+	}
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		before := m.processor(b)
-		timer.Reset(window)
-		<-timer.C
-		if m.processor(b)-before <= 0.02 {
+		before := used()
+		pass(200 * time.Millisecond)
+		if used()-before <= 0.011 {
 			return
 		}
 	}
-	b.Error("it does not come to rest")
+	b.Error("the gateway does not come to rest")
 }

@@ -16,28 +16,32 @@ const (
 	isolationRate = 100 // hooks per second, each for every target
 )
 
-// isolated is what one run measured.
-type isolated struct{ acks, ends latencies }
+// isolated is what the runs of one kind measured.
+type isolated struct{ acks, ends sample }
 
-// BenchmarkIsolation runs three times: twice with the good targets alone, for the spread, and once with the bad ones.
+func (i *isolated) add(acks, ends latencies) {
+	i.acks, i.ends = append(i.acks, acks), append(i.ends, ends)
+}
+
+// BenchmarkIsolation runs with the bad targets between two runs with the good ones alone, which tell what the machine does
+// in the meantime, and how far equal runs are apart.
 func BenchmarkIsolation(b *testing.B) {
-	binary(b)
-	pace := benchPace()
 	for range b.N {
-		s := &bench{TB: b, pace: pace}
-		one, two := s.isolated(""), s.isolated("")
-		all := s.isolated(s.badTargets())
+		s := newBench(b)
+		var alone, beside, more isolated
+		alone.add(s.isolated(goodTargets, ""))
+		beside.add(s.isolated(goodTargets, s.badTargets()))
+		more.add(s.isolated(goodTargets+4, ""))
+		alone.add(s.isolated(goodTargets, ""))
 		for _, line := range []struct {
-			name          string
-			one, two, bad latencies
-		}{{"acknowledged", one.acks, two.acks, all.acks}, {"delivered to the six good targets", one.ends, two.ends, all.ends}} {
-			base, spread99 := (line.one.at(.5)+line.two.at(.5))/2, (line.one.at(.99) - line.two.at(.99)).Abs()
-			base99 := (line.one.at(.99) + line.two.at(.99)) / 2
-			limit, limit99 := base*11/10, base99+max(base99/4, spread99)
-			s.table.add(line.name+", good targets alone", spread(line.one), "", "", true)
-			s.table.add(line.name+", the same again", spread(line.two), "", "", true)
-			s.table.add(line.name+", beside four bad ones", spread(line.bad), "", fmt.Sprintf("p50 ≤ %s, p99 ≤ %s", ms(limit), ms(limit99)),
-				line.bad.at(.5) <= limit && line.bad.at(.99) <= limit99)
+			name                string
+			alone, beside, more sample
+		}{{"acknowledged", alone.acks, beside.acks, more.acks}, {"delivered to the six good targets", alone.ends, beside.ends, more.ends}} {
+			p50, p99 := line.alone.at(.5)*11/10, line.alone.at(.99)+max(line.alone.at(.99)/4, line.alone.apart(.99))
+			s.table.add(line.name+", six good targets alone, twice", line.alone.text(), "", "", true)
+			s.table.add(line.name+", beside four bad ones", line.beside.text(), "", fmt.Sprintf("p50 ≤ %s, p99 ≤ %s", ms(p50), ms(p99)),
+				line.beside.at(.5) <= p50 && line.beside.at(.99) <= p99)
+			s.table.add(line.name+", beside four more good ones", line.more.text(), "", "", true)
 		}
 		s.table.print(fmt.Sprintf("isolation at %d/s, hanging, 429, 500 and 401 beside six good targets", isolationRate))
 	}
@@ -66,23 +70,21 @@ func (s *bench) badTargets() string {
 	return lines.String()
 }
 
-// isolated runs a gateway with the good targets, and further ones, under a steady load.
-func (s *bench) isolated(further string) isolated {
+// isolated runs a gateway with count good targets, and further ones, under a steady load. Deliveries are those of the first
+// goodTargets.
+func (s *bench) isolated(count int, further string) (acks, ends latencies) {
 	var lines strings.Builder
 	var good []*arrivals
-	for i := range goodTargets {
+	for i := range count {
 		good = append(good, newArrivals(s))
 		_, _ = fmt.Fprintf(&lines, "  good%d: {type: http, url: '%s/tickets', once: key, workers: 8}\n", i, good[i].address)
 	}
 	m := newMeasured(s, lines.String()+further).run(s)
 	defer m.kill()
-	h := newHooks(4000)
-	openLoop(s, m.hooks, h, isolationRate, time.Second, &s.next)
-	acks, plan := openLoop(s, m.hooks, h, isolationRate, 2*s.pace.round, &s.next)
-	var ends latencies
+	acks, plan := s.openLoop(m.hooks, newHooks(4000), isolationRate, 5*s.pace.window)
 	eventually(s, time.Minute, func() error {
 		ends = nil
-		for i, target := range good {
+		for i, target := range good[:goodTargets] {
 			took, missing := target.since(plan)
 			if missing > 0 {
 				return fmt.Errorf("%d conversations are missing at good target %d", missing, i)
@@ -92,5 +94,5 @@ func (s *bench) isolated(further string) isolated {
 		return nil
 	})
 	slices.Sort(ends)
-	return isolated{acks, ends}
+	return acks, ends
 }

@@ -72,21 +72,21 @@ func (s *bench) slowDisk() {
 		s.table.add(name+"acknowledged", "skipped: no file system of our own can be mounted: "+err.Error(), "", "", true)
 		return
 	}
-	sync := syncTimes(s, folder, s.pace.round/2)
+	sync := syncTimes(s, folder, s.pace.window/2)
 	m := newMeasured(s, benchTarget(s.target.address)).at(s, "sqlite:"+filepath.Join(folder, "afterchat.db")).run(s)
 	defer m.stop()
 	m.take(s, newHooks(4000), &s.next)
 	floor, acks, ends := s.latencies(m, rate)
 	s.table.add(name+"fdatasync", fmt.Sprintf("p50 %s, p99 %s", ms(sync.at(.5)), ms(sync.at(.99))), "", "", true)
 	s.acked(name+"acknowledged", floor, acks, sync)
-	s.table.add(name+"delivered", spread(ends), "", "", true)
+	s.table.add(name+"delivered", ends.text(), "", "", true)
 }
 
 // postgres measures the PostgreSQL engine, the server on the same processors.
 func (s *bench) postgres() {
 	const name = "PostgreSQL ledger, synchronous_commit=on, 64 connections: "
 	if os.Getenv(postgrestest.Variable) == "" {
-		s.table.add(name+"durable acknowledgements", "skipped: "+postgrestest.ErrNone.Error(), "", "", true)
+		s.table.add(name+"durable acknowledgements", "skipped: no programs of PostgreSQL; `apt-get install postgresql`, or name their folder in "+postgrestest.Variable, "", "", true)
 		return
 	}
 	c, err := postgrestest.Start(s.Context(), "synchronous_commit = on")
@@ -98,19 +98,24 @@ func (s *bench) postgres() {
 	on := newMeasured(s, benchTargetOf(s.target.address, keepingUp)).at(s, c.URL("search_path=public")).run(s)
 	defer on.stop()
 	h := newHooks(4000)
-	closedLoop(s, on.hooks, h, 64, s.pace.round/4, &s.next) // connections and plans are made
+	s.closedLoop(on.served(), h, 64, s.pace.window) // connections and plans are made
 	on.drained(s, time.Minute)
-	var rates, shares, kept []float64
-	for range s.pace.rounds {
-		ceiling, _ := closedLoop(s, s.ceiling, h, 64, s.pace.round, &s.next)
-		arrived := s.target.count.Load()
-		rate, count := closedLoop(s, on.hooks, h, 64, s.pace.round, &s.next)
-		rates, shares = append(rates, rate), append(shares, rate/ceiling)
-		kept = append(kept, float64(s.target.count.Load()-arrived)/float64(count))
-		on.drained(s, 2*time.Minute)
-		on.rested(s)
+	var rates, shares, kept values
+	var use usage
+	var count int64
+	for range s.pace.windows {
+		rested(s, on)
 		s.target.forget()
+		ceiling := s.closedLoop(s.ceiling, h, 64, s.pace.window)
+		before := on.use(s)
+		one := s.closedLoop(on.served(), h, 64, s.pace.window)
+		on.drained(s, 2*time.Minute)
+		use.add(before, on.use(s))
+		count += one.all
+		rates, shares, kept = append(rates, one.rate), append(shares, one.rate/ceiling.rate), append(kept, one.kept)
 	}
-	s.table.add(name+"durable acknowledgements, delivering", fmt.Sprintf("%.0f/s, %.0f %% delivered meanwhile", middle(rates), 100*middle(kept)),
-		percent(middle(shares)), "≥ 12 %", middle(shares) >= .12)
+	use.per(count)
+	s.table.add(name+"durable acknowledgements, delivering", fmt.Sprintf("%s, %.0f %% delivered meanwhile", rates.text("/s"), 100*kept.middle()),
+		shares.percent(), "≥ 12 %", shares.middle() >= .12)
+	s.table.add("PostgreSQL ledger: the gateway's processor for 10,000 conversations, delivered", fmt.Sprintf("%.2f s", use.processor), "", "", true)
 }

@@ -74,6 +74,12 @@ func seeded(t testing.TB, path, hooks, admin, ledgerFile string, n, bodies int, 
 		}
 	}
 	settled(t, admin)
+	eventually(t, 30*time.Second, func() error { // what is not indexed is missing from lists that are narrowed down
+		if _, text := answer(t, "http://"+admin+"/api/v1/conversations?limit=500"); strings.Count(text, `"opening"`) != samples {
+			return fmt.Errorf("%d of %d conversations are indexed", strings.Count(text, `"opening"`), samples)
+		}
+		return nil
+	})
 	if code := p.terminate(t); code != 0 {
 		t.Fatalf("exit code %d\n%s", code, p.output())
 	}

@@ -75,19 +75,20 @@ func TestDrainAfterAnOutage(t *testing.T) {
 		down = false
 		back := time.Now()
 		w.settles("help", 2*time.Hour)
-		var last time.Time
+		peak, last := 0, time.Time{}
 		sent := k.seen()
 		for from, to := 0, 0; from < len(sent); from++ {
 			for to < len(sent) && sent[to].at.Sub(sent[from].at) < time.Minute {
 				to++
 			}
-			if to-from > limit*12/10 {
-				t.Fatalf("%d requests within a minute from %s on, the rate is %d", to-from, sent[from].at, limit)
-			}
-			last = sent[from].at
+			peak, last = max(peak, to-from), sent[from].at
 		}
 		perMinute := count / last.Sub(back).Minutes()
-		t.Logf("%d deliveries drained in %s: %.0f a minute of %d", count, last.Sub(back), perMinute, limit)
+		// `make bench` reads this line.
+		t.Logf("%d deliveries after an outage of %s: peak %d a minute, drained at %.0f a minute of %d", count, outage, peak, perMinute, limit)
+		if peak > limit*12/10 {
+			t.Errorf("%d requests within a minute, the rate is %d", peak, limit)
+		}
 		if perMinute < 0.9*limit {
 			t.Errorf("the backlog drained at %.0f a minute, the rate is %d", perMinute, limit)
 		}
