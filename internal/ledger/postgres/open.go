@@ -53,7 +53,7 @@ const (
 	defaultConnections = 10
 	// slots is how many rows the counters of one name are spread over. Two replicas that share one wait for each other's
 	// commits, no more.
-	slots = 64
+	slots = 96
 	// identityAge is how long it takes at least until a conversation whose bodies are gone is forgotten altogether: a
 	// hook that comes later makes a new one, with the same id.
 	identityAge = 365 * 24 * time.Hour
@@ -72,7 +72,7 @@ type Ledger struct {
 	schema  string
 	codec   row.Codec
 	pool    *pgxpool.Pool
-	slot    int16 // of accepts and settles; slot + 1 of everything else
+	slot    int16 // of accepts; slot + 2 of settles, so that no hook waits for the commit of one; slot + 1 of everything else
 	replica string
 
 	config    atomic.Pointer[string] // hash of the configuration that was saved last; nil: none
@@ -123,7 +123,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Ledger, err error) {
 		return nil, err
 	}
 	l := &Ledger{
-		options: o, place: place(config), slot: int16(2 * rand.IntN(slots/2)), replica: strconv.FormatUint(rand.Uint64(), 36),
+		options: o, place: place(config), slot: int16(3 * rand.IntN(slots/3)), replica: strconv.FormatUint(rand.Uint64(), 36),
 		schema: config.ConnConfig.RuntimeParams["search_path"],
 	}
 	l.Keep(o.Retention)

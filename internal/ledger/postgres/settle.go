@@ -41,7 +41,7 @@ func (l *Ledger) settleAll(ctx context.Context, batch []*waiting[settling]) erro
 			found.queueLeased(b, ids, targetsOf(batch))
 		}
 	}
-	return l.transact(ctx, l.slot, len(batch), read, func(t *tx) error {
+	return l.transact(ctx, l.slot+2, len(batch), read, func(t *tx) error {
 		var lines []line
 		for _, w := range batch {
 			line, err := t.settle(w, found, renames)
