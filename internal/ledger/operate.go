@@ -12,27 +12,31 @@ import (
 // Filter selects conversations or deliveries. Of one field any value may match, all fields must; the zero value selects
 // everything. What is said of deliveries selects the conversations that have one such delivery.
 type Filter struct {
-	IDs         []string  `json:"ids,omitempty"` // of conversations
-	Sources     []string  `json:"sources,omitempty"`
-	Brands      []string  `json:"brands,omitempty"`
-	Outcomes    []string  `json:"outcomes,omitempty"`
-	ExternalIDs []string  `json:"external_ids,omitempty"`
-	Emails      []string  `json:"emails,omitempty"` // of visitors, in lower case
-	Since       time.Time `json:"since,omitzero"`   // the first hook of the conversation came then or later
-	Until       time.Time `json:"until,omitzero"`   // and before
-	MinRating   *float64  `json:"min_rating,omitempty"`
-	MaxRating   *float64  `json:"max_rating,omitempty"` // an unrated conversation is in no range
-	Unrouted    bool      `json:"unrouted,omitempty"`   // has no delivery
-	Chats       bool      `json:"chats,omitempty"`      // is not of chat.OwnPlatform
+	IDs         []string `json:"ids,omitempty"` // of conversations
+	Sources     []string `json:"sources,omitempty"`
+	Brands      []string `json:"brands,omitempty"`
+	Outcomes    []string `json:"outcomes,omitempty"`
+	ExternalIDs []string `json:"external_ids,omitempty"` // whole, or their beginning with a * behind
+	// Emails of visitors, in lower case: whole, their beginning (without an @, or with a * behind), or a domain: @example.com.
+	Emails    []string  `json:"emails,omitempty"`
+	Since     time.Time `json:"since,omitzero"` // the first hook of the conversation came then or later
+	Until     time.Time `json:"until,omitzero"` // and before
+	MinRating *float64  `json:"min_rating,omitempty"`
+	MaxRating *float64  `json:"max_rating,omitempty"` // an unrated conversation is in no range
+	Unrouted  bool      `json:"unrouted,omitempty"`   // has no delivery
+	Chats     bool      `json:"chats,omitempty"`      // is not of chat.OwnPlatform
 	// Text are words or phrases of the transcript or the visitor, without regard to case, accents and punctuation; all
-	// must occur. The last word of each stands for all that begin with it, if it has three letters or more.
+	// must occur. The last word of each stands for all that begin with it, if it has three letters or more. A text that is
+	// the id of a receipt, perhaps with a # in front, is found in its conversation, too.
 	Text []string `json:"text,omitempty"`
 
 	Targets []string `json:"targets,omitempty"`
 	States  []State  `json:"states,omitempty"`
 	Routes  []string `json:"routes,omitempty"`  // names that the delivery was accepted under
 	Classes []string `json:"classes,omitempty"` // of failures, see DeliveryRow
-	Live    bool     `json:"live,omitempty"`    // not only imported hooks have asked for it
+	// Receipts are ids of what targets hold, whole: the number of a ticket.
+	Receipts []string `json:"receipts,omitempty"`
+	Live     bool     `json:"live,omitempty"` // not only imported hooks have asked for it
 	// FailedSince and FailedUntil bound when the newest attempt failed.
 	FailedSince time.Time `json:"failed_since,omitzero"`
 	FailedUntil time.Time `json:"failed_until,omitzero"`

@@ -4,6 +4,7 @@
 package ledgertest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
@@ -53,9 +55,12 @@ func searchFilters(d *desk) {
 				s.Attempt = &ledger.Attempt{At: start, Number: 1, Kind: "rejected", Reason: "no", Detail: ledger.Detail{Class: "rejected 422"}}
 			})
 		} else {
-			d.settle(c, ledger.Delivered, delivered)
+			d.settle(c, ledger.Delivered, delivered, func(s *ledger.Settlement) {
+				s.Receipt = connectors.Receipt{ID: "4711", URL: "https://desk.example.com/4711"}
+			})
 		}
 	}
+	d.settle(d.claim("log"), ledger.Pending, again, func(s *ledger.Settlement) { s.Receipt = connectors.Receipt{ID: `a"b\<é>`} })
 	long := time.Now().Add(time.Hour)
 	for _, test := range []struct {
 		name          string
@@ -73,6 +78,28 @@ func searchFilters(d *desk) {
 		{"external id", ledger.Filter{ExternalIDs: []string{"x1"}}, "c3 c1", "c1 crm, c1 help"},
 		{"e-mail", ledger.Filter{Emails: []string{"BOB@example.com"}}, "c2", "c2 help"},
 		{"no such e-mail", ledger.Filter{Emails: []string{"eve@example.com"}}, "", ""},
+		{"no e-mail", ledger.Filter{Emails: []string{""}}, "c5 c4 c3", "c5 log, c4 crm"},
+		{"the beginning of an e-mail", ledger.Filter{Emails: []string{"AN"}}, "c1", "c1 crm, c1 help"},
+		{"an e-mail up to its sign", ledger.Filter{Emails: []string{"bob@*"}}, "c2", "c2 help"},
+		{"not the middle of an e-mail", ledger.Filter{Emails: []string{"nn", "nn@example.com", "example.com"}}, "", ""},
+		{"a domain", ledger.Filter{Emails: []string{"@Example.com"}}, "c2 c1", "c2 help, c1 crm, c1 help"},
+		{"half a domain", ledger.Filter{Emails: []string{"@example"}}, "", ""},
+		{"the beginning of a domain", ledger.Filter{Emails: []string{"@exa*"}}, "c2 c1", "c2 help, c1 crm, c1 help"},
+		{"e-mails that find the same", ledger.Filter{Emails: []string{"ann", "@example.com", "ann@example.com", "@EXAMPLE.com"}}, "c2 c1", "c2 help, c1 crm, c1 help"},
+		{"the beginning of an external id", ledger.Filter{ExternalIDs: []string{"x1*"}}, "c3 c1", "c1 crm, c1 help"},
+		{"external ids and beginnings", ledger.Filter{ExternalIDs: []string{"x1*", "x2"}}, "c3 c2 c1", "c2 help, c1 crm, c1 help"},
+		{"no star, no beginning", ledger.Filter{ExternalIDs: []string{"x"}}, "", ""},
+		{"receipt", ledger.Filter{Receipts: []string{"4711"}}, "c2", "c2 help"},
+		{"receipts and a target", ledger.Filter{Receipts: []string{"4711", "4712"}, Targets: []string{"crm"}}, "", ""},
+		{"half a receipt", ledger.Filter{Receipts: []string{"471", "", "4711 "}}, "", ""},
+		{"odd receipts", ledger.Filter{Receipts: []string{`a"b\<é>`, "4711"}}, "c5 c2", "c5 log, c2 help"},
+		{"odd receipt as a text", ledger.Filter{Text: []string{`a"b\<é>`}}, "c5", "c5 log"},
+		{"receipt as a text", ledger.Filter{Text: []string{"4711"}}, "c2", "c2 help"},
+		{"receipt with a sign", ledger.Filter{Text: []string{"#4711"}}, "c2", "c2 help"},
+		{"receipt and a word", ledger.Filter{Text: []string{"4711", "bob"}}, "c2", "c2 help"},
+		{"receipt and another word", ledger.Filter{Text: []string{"4711", "ann"}}, "", ""},
+		{"receipt as a text and a source", ledger.Filter{Text: []string{"4711"}, Sources: []string{"desk"}, IDs: []string{"c1", "c2"}}, "c2", "c2 help"},
+		{"receipt as a text and a state", ledger.Filter{Text: []string{"4711"}, States: []ledger.State{ledger.Dead}}, "", ""},
 		{"since", ledger.Filter{Since: received(3)}, "c5 c4 c3", "c5 log, c4 crm"},
 		{"until", ledger.Filter{Until: received(3)}, "c2 c1", "c2 help, c1 crm, c1 help"},
 		{"since and until", ledger.Filter{Since: received(2), Until: received(4)}, "c3 c2", "c2 help"},
@@ -127,10 +154,11 @@ type seen struct {
 }
 
 type sent struct {
-	routes []string
-	state  ledger.State
-	class  string
-	phase  int // of its newest failure; 0: none
+	routes  []string
+	state   ledger.State
+	class   string
+	phase   int // of its newest failure; 0: none
+	receipt string
 }
 
 var (
@@ -188,7 +216,7 @@ func searchRandom(d *desk) {
 					matched = true
 				}
 			}
-			if matched || len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes) == 0 && phases == [2]int{0, 9} {
+			if matched || len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes)+len(f.Receipts) == 0 && phases == [2]int{0, 9} {
 				conversations = append(conversations, s.id)
 			}
 		}
@@ -227,19 +255,21 @@ func (d *desk) settleSome(random *rand.Rand, byID map[string]*seen, phase int) {
 		for _, c := range claimed.Deliveries {
 			s := byID[c.ID].sent[target]
 			class := pick(random, "rejected 422", "mapping subject", "temporary")
+			receipt := pick(random, "", "12", "order", "t1", "t2")
+			received := func(to *ledger.Settlement) { to.Receipt = connectors.Receipt{ID: receipt, URL: "u"} }
 			failed := func(to *ledger.Settlement) {
 				to.Attempt = &ledger.Attempt{At: time.Now(), Number: 1, Kind: "rejected", Reason: "no", Detail: ledger.Detail{Class: class}}
 			}
 			switch random.IntN(5) {
 			case 0:
-				d.settle(c, ledger.Delivered, delivered)
-				s.state, s.class, s.phase = ledger.Delivered, "", 0
+				d.settle(c, ledger.Delivered, delivered, received)
+				s.state, s.class, s.phase, s.receipt = ledger.Delivered, "", 0, cmp.Or(receipt, s.receipt)
 			case 1, 2:
 				d.settle(c, ledger.Dead, dead, failed)
 				s.state, s.class, s.phase = ledger.Dead, class, phase
 			case 3:
-				d.settle(c, ledger.Pending, later, failed)
-				s.class, s.phase = class, phase
+				d.settle(c, ledger.Pending, later, failed, received)
+				s.class, s.phase, s.receipt = class, phase, cmp.Or(receipt, s.receipt)
 			default: // it stays leased
 			}
 		}
@@ -250,7 +280,7 @@ func (d *desk) settleSome(random *rand.Rand, byID map[string]*seen, phase int) {
 func randomFilter(random *rand.Rand, bounds []time.Time) (f ledger.Filter, phases [2]int) {
 	phases = [2]int{0, 9}
 	for range 1 + random.IntN(3) {
-		switch random.IntN(15) {
+		switch random.IntN(16) {
 		case 0:
 			f.Sources = []string{pick(random, "shop", "desk", "none")}
 		case 1:
@@ -258,9 +288,12 @@ func randomFilter(random *rand.Rand, bounds []time.Time) (f ledger.Filter, phase
 		case 2:
 			f.Outcomes = []string{pick(random, "missed", "offline"), "completed"}[:1+random.IntN(2)]
 		case 3:
-			f.ExternalIDs = []string{fmt.Sprint("x", random.IntN(100)), fmt.Sprint("x", random.IntN(100))}
+			f.ExternalIDs = []string{fmt.Sprint("x", random.IntN(100)), fmt.Sprint("x", random.IntN(100)), fmt.Sprintf("x%d*", random.IntN(10))}[:2+random.IntN(2)]
 		case 4:
 			f.Emails = []string{fmt.Sprintf("V%d@example.com", random.IntN(30)), fmt.Sprintf("v%d@example.com", random.IntN(30))}
+			if random.IntN(2) == 0 {
+				f.Emails = append(f.Emails[:random.IntN(2)], pick(random, "@example.com", "v1", "V1*", "v2@*", "@none.com", "@EX*", "1"))
+			}
 		case 5:
 			f.Since = start.Add(time.Duration(random.IntN(20*24)) * time.Hour)
 		case 6:
@@ -283,9 +316,11 @@ func randomFilter(random *rand.Rand, bounds []time.Time) (f ledger.Filter, phase
 				f.Text[0] += " " + pick(random, vocabulary...)
 			}
 			if random.IntN(2) == 0 {
-				f.Text = append(f.Text, pick(random, "ref", "re", "o", "ord", "parcels", "12"))
+				f.Text = append(f.Text, pick(random, "ref", "re", "o", "ord", "parcels", "12", "t1", "#t2"))
 			}
 		case 14:
+			f.Receipts = []string{pick(random, "12", "order", "t"), pick(random, "t1", "12")}[:1+random.IntN(2)]
+		case 15:
 			if random.IntN(2) == 0 {
 				phases[0] = 1 + random.IntN(3)
 				f.FailedSince = bounds[phases[0]-1]
@@ -302,18 +337,38 @@ func anyOf[T comparable](values []T, v T) bool { return len(values) == 0 || slic
 
 // matches reads a filter word by word.
 func (s *seen) matches(f ledger.Filter) bool {
-	lower := make([]string, 0, len(f.Emails))
-	for _, e := range f.Emails {
-		lower = append(lower, strings.ToLower(e))
-	}
 	for _, text := range f.Text {
-		if !s.says(text) {
+		received := slices.ContainsFunc(slices.Collect(maps.Values(s.sent)), func(d *sent) bool { return d.receipt != "" && d.receipt == strings.TrimPrefix(text, "#") })
+		if !s.says(strings.TrimPrefix(text, "#")) && !received {
 			return false
 		}
 	}
-	return anyOf(f.Sources, s.source) && anyOf(f.Brands, s.brand) && anyOf(f.Outcomes, s.outcome) && anyOf(f.ExternalIDs, s.external) &&
-		anyOf(lower, s.mail) && (f.Since.IsZero() || !s.received.Before(f.Since)) && (f.Until.IsZero() || s.received.Before(f.Until)) &&
+	return anyOf(f.Sources, s.source) && anyOf(f.Brands, s.brand) && anyOf(f.Outcomes, s.outcome) && s.hasExternal(f.ExternalIDs) &&
+		s.hasMail(f.Emails) && (f.Since.IsZero() || !s.received.Before(f.Since)) && (f.Until.IsZero() || s.received.Before(f.Until)) &&
 		(f.MinRating == nil || s.rating != nil && *s.rating >= *f.MinRating) && (f.MaxRating == nil || s.rating != nil && *s.rating <= *f.MaxRating)
+}
+
+func (s *seen) hasExternal(values []string) bool {
+	return len(values) == 0 || slices.ContainsFunc(values, func(v string) bool {
+		return v == s.external || strings.HasSuffix(v, "*") && strings.HasPrefix(s.external, v[:len(v)-1])
+	})
+}
+
+func (s *seen) hasMail(values []string) bool {
+	return len(values) == 0 || slices.ContainsFunc(values, func(v string) bool {
+		v = strings.ToLower(v)
+		at := strings.Index(s.mail, "@")
+		begins := strings.HasSuffix(v, "*")
+		switch v = strings.TrimSuffix(v, "*"); {
+		case strings.HasPrefix(v, "@") && begins:
+			return at >= 0 && strings.HasPrefix(s.mail[at:], v)
+		case strings.HasPrefix(v, "@"):
+			return at >= 0 && s.mail[at:] == v
+		case begins || v != "" && !strings.Contains(v, "@"):
+			return strings.HasPrefix(s.mail, v)
+		}
+		return v == s.mail
+	})
 }
 
 // says tells whether the words of a text follow one another, the last one perhaps as a beginning.
@@ -345,7 +400,7 @@ func (s *seen) says(text string) bool {
 
 func (s *sent) matches(target string, f ledger.Filter, phases [2]int) bool {
 	routed := len(f.Routes) == 0 || slices.ContainsFunc(s.routes, func(r string) bool { return slices.Contains(f.Routes, r) })
-	return routed && anyOf(f.Targets, target) && anyOf(f.States, s.state) && anyOf(f.Classes, s.class) &&
+	return routed && (len(f.Receipts) == 0 || s.receipt != "" && slices.Contains(f.Receipts, s.receipt)) && anyOf(f.Targets, target) && anyOf(f.States, s.state) && anyOf(f.Classes, s.class) &&
 		s.phase >= phases[0] && (phases[1] == 9 || s.phase > 0 && s.phase <= phases[1])
 }
 

@@ -177,10 +177,10 @@ func hour(micros int64) int32 { return int32(micros / time.Hour.Microseconds()) 
 // storeSummaries queues the summaries of conversations.
 func (t *tx) storeSummaries(all []*unindexed) error {
 	var c struct {
-		numbers                                                                   []int64
-		messages                                                                  []int32
-		ratings                                                                   []*float64
-		sources, brands, outcomes, externals, visitors, emails, openings, vectors []string
+		numbers                                                                            []int64
+		messages                                                                           []int32
+		ratings                                                                            []*float64
+		sources, brands, outcomes, externals, visitors, emails, domains, openings, vectors []string
 	}
 	for _, u := range all {
 		if !u.bodies {
@@ -194,16 +194,17 @@ func (t *tx) storeSummaries(all []*unindexed) error {
 		c.sources, c.brands = append(c.sources, clean(s.Source)), append(c.brands, clean(s.Brand))
 		c.outcomes, c.externals = append(c.outcomes, clean(s.Outcome)), append(c.externals, clip(s.ExternalID))
 		c.visitors, c.emails = append(c.visitors, clean(s.Visitor)), append(c.emails, clip(s.Email))
+		c.domains = append(c.domains, clip(s.Domain))
 		c.openings, c.vectors = append(c.openings, clean(s.Opening)), append(c.vectors, vector(strings.Fields(s.SearchText())))
 	}
-	t.write(`INSERT INTO summary (conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words)
-		SELECT conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words::tsvector
-		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::float8[], $9::int[], $10::text[],
-		$11::text[]) AS u (conversation, source, brand, outcome, external_id, visitor, email, rating, messages, opening, words)
+	t.write(`INSERT INTO summary (conversation, source, brand, outcome, external_id, visitor, email, domain, rating, messages, opening, words)
+		SELECT conversation, source, brand, outcome, external_id, visitor, email, domain, rating, messages, opening, words::tsvector
+		FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::float8[], $10::int[],
+		$11::text[], $12::text[]) AS u (conversation, source, brand, outcome, external_id, visitor, email, domain, rating, messages, opening, words)
 		ON CONFLICT (conversation) DO UPDATE SET source = excluded.source, brand = excluded.brand, outcome = excluded.outcome,
-		external_id = excluded.external_id, visitor = excluded.visitor, email = excluded.email, rating = excluded.rating,
+		external_id = excluded.external_id, visitor = excluded.visitor, email = excluded.email, domain = excluded.domain, rating = excluded.rating,
 		messages = excluded.messages, opening = excluded.opening, words = excluded.words`,
-		c.numbers, c.sources, c.brands, c.outcomes, c.externals, c.visitors, c.emails, c.ratings, c.messages, c.openings, c.vectors)
+		c.numbers, c.sources, c.brands, c.outcomes, c.externals, c.visitors, c.emails, c.domains, c.ratings, c.messages, c.openings, c.vectors)
 	return t.storeIndexed(all)
 }
 

@@ -21,6 +21,7 @@ var added = []struct{ name, on string }{
 	{"delivery_listed", `delivery (target, state, conversation)`},
 	{"delivery_failing", `delivery (target, class, state, conversation, failed_at) WHERE class <> ''`},
 	{"delivery_failed", `delivery (failed_at) WHERE failed_at > 0`},
+	{"delivery_receipts", `delivery ((` + receiptID("receipt") + `)) WHERE receipt <> ''`},
 	{"delivery_unclassed", `delivery (conversation) WHERE state = 2 AND class = ''`},
 	{"quarantine_listed", `quarantine (received_at, id)`},
 	{"quarantine_source", `quarantine (source, received_at, id)`},

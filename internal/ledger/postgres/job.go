@@ -64,8 +64,12 @@ func (l *Ledger) CreateReplay(ctx context.Context, asked ledger.ReplayJob) (ledg
 	j.ID = "r" + strconv.FormatUint(rand.Uint64(), 36)
 	j.By, j.State, j.Done, j.Skipped = clean(asked.By), ledger.JobRunning, 0, 0
 	err = l.once(ctx, patience, func() error {
+		held, err := findHeld(ctx, l.pool, j.Filter.Text)
+		if err != nil {
+			return err
+		}
 		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
-			q := newQuery(j.dead(), nil, l.names.Load())
+			q := newQuery(j.dead(), nil, held, l.names.Load())
 			b.Queue(`SET LOCAL plan_cache_mode = force_custom_plan`)
 			each(b, func(rows pgx.Rows) error { return rows.Scan(&j.Total) },
 				`SELECT count(*) FROM delivery d`+q.joins()+` WHERE `+and(q.matching()...), q.args...)
@@ -165,7 +169,11 @@ func (t *tx) lockNext(j *job, limit int) (keys []key, found talks, err error) {
 	if err := t.send(&b); err != nil {
 		return nil, nil, err
 	}
-	q := newQuery(j.dead(), known, t.ledger.names.Load())
+	held, err := findHeld(t.ctx, t.conn, j.Filter.Text)
+	if err != nil {
+		return nil, nil, err
+	}
+	q := newQuery(j.dead(), known, held, t.ledger.names.Load())
 	number, target := q.arg(j.last.number), q.arg(j.last.target)
 	sql := q.deliveries(limit, true, "d.conversation >= "+number, "(d.conversation > "+number+" OR d.target > "+target+")",
 		"d.settled_at <= "+q.arg(j.created))

@@ -77,7 +77,11 @@ func (v *view) query(f *ledger.Filter) (*query, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := newQuery(f, known, v.names.Load())
+	held, err := findHeld(v.ctx, v.tx, f.Text)
+	if err != nil {
+		return nil, err
+	}
+	q := newQuery(f, known, held, v.names.Load())
 	if f.Since.IsZero() && f.Until.IsZero() {
 		return q, nil
 	}

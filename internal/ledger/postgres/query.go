@@ -42,8 +42,8 @@ func cleanAll(texts []string) []string {
 	return all
 }
 
-// newQuery reads a filter. known are all targets of the ledger, names those that have changed.
-func newQuery(f *ledger.Filter, known []string, names *names) *query {
+// newQuery reads a filter. known are all targets of the ledger, held what findHeld found, names those that have changed.
+func newQuery(f *ledger.Filter, known []string, held []int64, names *names) *query {
 	q := &query{known: known}
 	oneOf := func(conditions *[]string, column string, values []string) {
 		if len(values) > 0 {
@@ -63,36 +63,28 @@ func newQuery(f *ledger.Filter, known []string, names *names) *query {
 	if f.Chats {
 		q.talk = append(q.talk, "c.platform <> "+q.arg(chat.OwnPlatform))
 	}
+	words := searched(f.Text)
+	if words != "" && len(held) > 0 {
+		q.talk = append(q.talk, "(c.number = ANY ("+q.arg(held)+"::bigint[]) OR c.number IN (SELECT conversation FROM summary WHERE words @@ "+q.arg(words)+"::tsquery))")
+	}
 	before := len(q.talk)
 	oneOf(&q.talk, "s.source", f.Sources)
 	oneOf(&q.talk, "s.brand", f.Brands)
 	oneOf(&q.talk, "s.outcome", f.Outcomes)
-	oneOf(&q.talk, "s.external_id", clipAll(f.ExternalIDs))
-	emails := clipAll(f.Emails)
-	for i := range emails {
-		emails[i] = strings.ToLower(emails[i])
-	}
-	oneOf(&q.talk, "s.email", emails)
+	q.match(f.ExternalIDs, row.MatchExternalID)
+	q.match(f.Emails, row.MatchEmail)
 	if f.MinRating != nil {
 		q.talk = append(q.talk, "s.rating >= "+q.arg(*f.MinRating)+"::float8")
 	}
 	if f.MaxRating != nil {
 		q.talk = append(q.talk, "s.rating <= "+q.arg(*f.MaxRating)+"::float8")
 	}
-	if words := searched(f.Text); words != "" {
+	if words != "" && len(held) == 0 {
 		q.talk = append(q.talk, "s.words @@ "+q.arg(words)+"::tsquery")
 	}
 	q.summarized = len(q.talk) > before
 	q.ofDeliveries(f, names)
 	return q
-}
-
-func clipAll(texts []string) []string {
-	all := make([]string, len(texts))
-	for i, text := range texts {
-		all[i] = clip(text)
-	}
-	return all
 }
 
 // ofDeliveries reads what a filter says of deliveries.
@@ -122,6 +114,15 @@ func (q *query) ofDeliveries(f *ledger.Filter, names *names) {
 	}
 	if f.Live {
 		q.slip = append(q.slip, "NOT d.imported")
+	}
+	if len(f.Receipts) > 0 {
+		packed := make([]string, len(f.Receipts))
+		for i, id := range f.Receipts {
+			packed[i] = packedID(id)
+		}
+		ids := q.arg(packed)
+		q.slip = append(q.slip, "d.receipt <> '' AND "+receiptID("d.receipt")+" IN (SELECT "+cutID("u.id")+" FROM unnest("+ids+"::text[]) AS u (id)) AND "+
+			wholeID("d.receipt")+" = ANY ("+ids+"::text[])")
 	}
 	if !f.FailedSince.IsZero() {
 		q.slip = append(q.slip, "d.failed_at > 0 AND d.failed_at >= "+q.arg(row.Micros(f.FailedSince)))

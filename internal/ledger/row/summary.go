@@ -18,6 +18,7 @@ type Summary struct {
 	ExternalID string
 	Visitor    string // name
 	Email      string
+	Domain     string // of Email
 	Rating     *float64
 	Messages   int
 	Opening    string // of the first text that a person wrote
@@ -31,7 +32,7 @@ const maxOpening = 160
 func Summarize(c *chat.Conversation) Summary {
 	s := Summary{
 		Source: c.Source, Brand: c.Brand, Platform: c.Platform, Outcome: string(c.Outcome), ExternalID: c.ExternalID,
-		Visitor: c.Person.Name, Email: c.Person.Email, Rating: c.Rating, Messages: len(c.Messages), Opening: opening(c),
+		Visitor: c.Person.Name, Email: c.Person.Email, Domain: Domain(c.Person.Email), Rating: c.Rating, Messages: len(c.Messages), Opening: opening(c),
 	}
 	var text strings.Builder
 	add := func(fields ...string) {

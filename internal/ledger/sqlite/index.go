@@ -390,8 +390,8 @@ func (t *tx) index(e *entry) error {
 		return err
 	}
 	s := e.summary
-	err = t.exec(`INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.number, e.revision, s.Source, s.Brand, s.Platform,
-		s.Outcome, s.ExternalID, s.Visitor, s.Email, s.Rating, s.Messages, s.Opening, deliveries == 0)
+	err = t.exec(`INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.number, e.revision, s.Source, s.Brand, s.Platform,
+		s.Outcome, s.ExternalID, s.Visitor, s.Email, s.Domain, s.Rating, s.Messages, s.Opening, deliveries == 0)
 	if err != nil {
 		return err
 	}

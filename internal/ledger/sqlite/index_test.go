@@ -215,9 +215,12 @@ func TestPlans(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
 	accept(t, l, hook("c1", "help", "crm"))
 	one := 1.0
+	// Beginnings are in the order of an index, not of arrival: what they select is sorted.
+	sorted := []string{"beginning", "beginning of an external id", "beginnings", "receipt"}
 	for name, f := range map[string]ledger.Filter{
 		"all": {}, "source": {Sources: []string{"shop", "desk"}}, "brand": {Brands: []string{""}}, "outcome": {Outcomes: []string{"missed"}},
-		"external id": {ExternalIDs: []string{"x"}}, "e-mail": {Emails: []string{"x"}}, "rating": {MinRating: &one}, "unrouted": {Unrouted: true}, "text": {Text: []string{"word", "two words"}},
+		"external id": {ExternalIDs: []string{"x"}}, "e-mail": {Emails: []string{"x@example.com"}}, "beginning": {Emails: []string{"x"}}, "domain": {Emails: []string{"@x"}}, "beginning of an external id": {ExternalIDs: []string{"x*"}},
+		"beginnings": {Emails: []string{"x", "@x", "x@y"}}, "receipt": {Receipts: []string{"x"}}, "rating": {MinRating: &one}, "unrouted": {Unrouted: true}, "text": {Text: []string{"word", "two words"}},
 		"target": {Targets: []string{"help"}}, "state": {States: []ledger.State{ledger.Dead}}, "class": {Classes: []string{"x"}}, "route": {Routes: []string{"all"}},
 		"since": {Since: time.Unix(1, 0)}, "until": {Until: time.Unix(1, 0)},
 	} {
@@ -236,7 +239,7 @@ func TestPlans(t *testing.T) {
 				}
 				for _, a := range arms {
 					a = q.complete(a, &spot{1, "help"})
-					checkPlan(t, view, name, "SELECT "+a.number+" FROM "+a.from+a.condition()+" ORDER BY "+a.number+" DESC LIMIT 10", a.args)
+					checkPlan(t, view, name, "SELECT "+a.number+" FROM "+a.from+a.condition()+" ORDER BY "+a.number+" DESC LIMIT 10", a.args, slices.Contains(sorted, name))
 				}
 			}
 			return nil
@@ -247,7 +250,7 @@ func TestPlans(t *testing.T) {
 	}
 }
 
-func checkPlan(t *testing.T, view *sql.Tx, name, query string, args []any) {
+func checkPlan(t *testing.T, view *sql.Tx, name, query string, args []any, sorted bool) {
 	t.Helper()
 	rows, err := view.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...)
 	if err != nil {
@@ -257,7 +260,7 @@ func checkPlan(t *testing.T, view *sql.Tx, name, query string, args []any) {
 		var id, parent, unused int
 		var detail string
 		err := rows.Scan(&id, &parent, &unused, &detail)
-		if strings.Contains(detail, "TEMP B-TREE") || strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "VIRTUAL TABLE") {
+		if !sorted && strings.Contains(detail, "TEMP B-TREE") || strings.HasPrefix(detail, "SCAN") && !strings.Contains(detail, "VIRTUAL TABLE") {
 			t.Errorf("%s: %s, in %s", name, detail, query)
 		}
 		return err

@@ -19,7 +19,7 @@ const million = `
 	WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %[1]d)
 	INSERT INTO conversation SELECT i, 'c' || i, 'smartsupp', '', 1, 0, 1e15 + i * 10000000, 1e15 + i * 10000000, 1, '', '', 1e15 + i * 10000000 FROM n;
 	INSERT INTO summary SELECT number, 1, CASE number %% 10 WHEN 0 THEN 'desk' ELSE 'shop' END, CASE number %% 3 WHEN 0 THEN 'acme' ELSE 'globo' END,
-		'smartsupp', CASE number %% 20 WHEN 0 THEN 'missed' ELSE 'completed' END, 'x' || number, 'Visitor ' || number, 'v' || (number / 3) || '@example.com',
+		'smartsupp', CASE number %% 20 WHEN 0 THEN 'missed' ELSE 'completed' END, 'x' || number, 'Visitor ' || number, 'v' || (number / 3) || '@example.com', 'example.com',
 		CASE number %% 4 WHEN 0 THEN 5 WHEN 1 THEN CASE number %% 1000 WHEN 1 THEN 1 ELSE 4 END END, 10, 'opening', number %% 100000 = 0 FROM conversation;
 	INSERT INTO search (rowid, words) SELECT number, 'visitor ' || number || ' hello order ref' || (number %% 1000) || ' parcel where is my '
 		|| CASE number %% 100000 WHEN 7 THEN 'needle' ELSE 'hay' END FROM conversation;
@@ -30,8 +30,8 @@ const million = `
 		CASE number %% 50 WHEN 0 THEN 'rejected ' || (number %% 250) ELSE '' END, '', CASE number %% 50 WHEN 0 THEN first_at ELSE 0 END FROM conversation;
 	INSERT INTO delivery (conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries, first_at,
 		planned, ignore, routes, config, tried, receipt)
-		SELECT number, 'crm', CASE WHEN number <= %[1]d / 2 THEN 1 ELSE 0 END, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 0, CASE number %% 50000 WHEN 9 THEN '["rare"]' ELSE '["all","more"]' END, '', '', ''
-		FROM conversation;
+		SELECT number, 'crm', CASE WHEN number <= %[1]d / 2 THEN 1 ELSE 0 END, 1, 0, 0, 0, 0, 1, 1, 1, 1, 0, 1, 0, 1, 0, CASE number %% 50000 WHEN 9 THEN '["rare"]' ELSE '["all","more"]' END, '', '',
+		CASE WHEN number <= %[1]d / 2 THEN '{"id":"t' || number || '"}' ELSE '' END FROM conversation;
 	INSERT INTO routed SELECT DISTINCT value, conversation FROM delivery, json_each(routes);
 	INSERT INTO counter SELECT target, count(*), sum(state = 0), sum(state = 1), sum(state = 2), 0, 0, sum(state = 2) FROM delivery GROUP BY target;
 	INSERT INTO total VALUES ('conversations', %[1]d);
@@ -59,6 +59,13 @@ func BenchmarkLists(b *testing.B) {
 		{"outcome", ledger.Filter{Outcomes: []string{"missed"}}},
 		{"external", ledger.Filter{ExternalIDs: []string{"x500000"}}},
 		{"email", ledger.Filter{Emails: []string{"v5000@example.com"}}},
+		{"emailbeginning", ledger.Filter{Emails: []string{"v5000"}}},
+		{"hugeemailbeginning", ledger.Filter{Emails: []string{"v"}}},
+		{"domain", ledger.Filter{Emails: []string{"@example.com"}}},
+		{"emails", ledger.Filter{Emails: []string{"v5000", "@example.com"}}},
+		{"externalbeginning", ledger.Filter{ExternalIDs: []string{"x50000*"}}},
+		{"receipt", ledger.Filter{Receipts: []string{"t1000"}}},
+		{"receiptasword", ledger.Filter{Text: []string{"t1000"}}},
 		{"since", ledger.Filter{Since: at(n - 100)}},
 		{"until", ledger.Filter{Until: at(100000)}},
 		{"between", ledger.Filter{Since: at(300000), Until: at(300100)}},

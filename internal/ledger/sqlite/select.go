@@ -38,6 +38,7 @@ type selection struct {
 	targets    []string // that have ever had a delivery
 	low, high  int64    // numbers between which the time allows conversations
 	oldest     bool     // in the order of arrival
+	held       []int64  // conversations for which all texts hold, some as the id of a receipt
 	died       int64    // deliveries that were dead then and have been so since; 0: any
 }
 
@@ -65,10 +66,6 @@ type spot struct {
 // newSelection reads what must be known before a question can be put.
 func newSelection(ctx context.Context, view *sql.Tx, f ledger.Filter, deliveries bool) (*selection, error) {
 	q := &selection{view: view, f: f, phrases: row.Phrases(f.Text), deliveries: deliveries, low: 1, high: math.MaxInt64}
-	q.f.Emails = make([]string, len(f.Emails))
-	for i, email := range f.Emails {
-		q.f.Emails[i] = strings.ToLower(email)
-	}
 	rows, err := view.QueryContext(ctx, `SELECT target FROM counter`)
 	if err != nil {
 		return nil, err
@@ -80,6 +77,9 @@ func newSelection(ctx context.Context, view *sql.Tx, f ledger.Filter, deliveries
 		return err
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := q.hold(ctx); err != nil {
 		return nil, err
 	}
 	return q, q.bound(ctx)
@@ -121,9 +121,11 @@ func in[T any](column string, values []T) (string, []any) {
 }
 
 // match is the question to the full-text index.
-func (q *selection) match() string {
+func (q *selection) match() string { return matching(q.phrases) }
+
+func matching(phrases []row.Phrase) string {
 	var parts []string
-	for _, p := range q.phrases {
+	for _, p := range phrases {
 		part := `"` + strings.Join(p.Words, " ") + `"`
 		if p.Prefix {
 			part += " *"
@@ -136,7 +138,7 @@ func (q *selection) match() string {
 // ofDeliveries tells whether the filter says anything of deliveries.
 func (q *selection) ofDeliveries() bool {
 	f := &q.f
-	return len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes) > 0 || f.Live || !f.FailedSince.IsZero() || !f.FailedUntil.IsZero()
+	return len(f.Targets)+len(f.States)+len(f.Routes)+len(f.Classes)+len(f.Receipts) > 0 || f.Live || !f.FailedSince.IsZero() || !f.FailedUntil.IsZero()
 }
 
 // ofSummary tells whether the filter says anything that only summary knows.
@@ -176,6 +178,10 @@ func (q *selection) delivery(a *arm) {
 	if f.Live {
 		a.and("d.imported = 0")
 	}
+	if len(f.Receipts) > 0 {
+		where, args := in("d.receipt ->> '$.id'", f.Receipts)
+		a.and("d.receipt <> '' AND "+where, args...)
+	}
 	if !f.FailedSince.IsZero() {
 		a.and("d.failed_at >= ?", row.Micros(f.FailedSince))
 	}
@@ -188,10 +194,16 @@ func (q *selection) delivery(a *arm) {
 func (q *selection) summary(a *arm) {
 	f := &q.f
 	for column, values := range map[string][]string{
-		"s.source": f.Sources, "s.brand": f.Brands, "s.outcome": f.Outcomes, "s.external_id": f.ExternalIDs, "s.email": f.Emails,
+		"s.source": f.Sources, "s.brand": f.Brands, "s.outcome": f.Outcomes,
 	} {
 		if len(values) > 0 {
 			where, args := in(column, values)
+			a.and(where, args...)
+		}
+	}
+	for _, m := range [][]row.Match{externalIDs(f), emails(f)} {
+		if len(m) > 0 {
+			where, args := anyMatch(m)
 			a.and(where, args...)
 		}
 	}
@@ -241,7 +253,11 @@ func (q *selection) complete(a arm, after *spot) arm {
 	}
 	if len(q.phrases) > 0 && !strings.Contains(a.has, "f") {
 		// Not a question for each row: the beginning of a word is looked up as a whole.
-		a.and(a.number+" IN (SELECT rowid FROM search WHERE search MATCH ?)", q.match())
+		where, args := a.number+" IN (SELECT rowid FROM search WHERE search MATCH ?)", []any{q.match()}
+		if len(q.held) > 0 {
+			where, args = "("+where+" OR "+a.number+" IN (SELECT value FROM json_each(?)))", append(args, list(q.held))
+		}
+		a.and(where, args...)
 	}
 	switch {
 	case q.deliveries:
@@ -352,7 +368,13 @@ func (q *selection) byText() []arm {
 	}
 	a := arm{from: "search f", number: "f.rowid", has: "f"}
 	a.and("f.search MATCH ?", q.match())
-	return []arm{a}
+	if len(q.held) == 0 {
+		return []arm{a}
+	}
+	a.and("f.rowid NOT IN (SELECT value FROM json_each(?))", list(q.held))
+	held := arm{from: "conversation c", number: "+c.number", has: "cf"}
+	held.and("c.number IN (SELECT value FROM json_each(?))", list(q.held))
+	return []arm{a, held}
 }
 
 // everything is read along the numbers.
@@ -369,22 +391,27 @@ func (q *selection) drivers(ctx context.Context) (candidates [][]arm, err error)
 		a.and("c.id IN (SELECT value FROM json_each(?))", list(f.IDs))
 		return [][]arm{{a}}, nil
 	}
-	bySummary := func(column string, values []string, more string) {
+	bySummary := func(column string, values []string) {
 		var arms []arm
 		for _, v := range distinct(values) {
 			a := arm{from: "summary s INDEXED BY summary_" + column, number: "s.number", has: "s"}
-			a.and("s."+column+" = ?"+more, v)
+			a.and("s."+column+" = ?", v)
 			arms = append(arms, a)
 		}
 		if len(arms) > 0 {
 			candidates = append(candidates, arms)
 		}
 	}
-	if !slices.Contains(f.ExternalIDs, "") {
-		bySummary("external_id", f.ExternalIDs, " AND s.external_id <> ''")
+	for _, m := range [][]row.Match{externalIDs(f), emails(f)} {
+		if arms := byMatch(m); arms != nil {
+			candidates = append(candidates, arms)
+		}
 	}
-	if !slices.Contains(f.Emails, "") {
-		bySummary("email", f.Emails, " AND s.email <> ''")
+	if len(f.Receipts) > 0 {
+		a := arm{from: "delivery d INDEXED BY receipts", number: "+d.conversation", has: "d", double: true}
+		where, args := in("d.receipt ->> '$.id'", f.Receipts)
+		a.and("d.receipt <> '' AND "+where, args...)
+		candidates = append(candidates, []arm{a})
 	}
 	if arms := q.byDelivery(); len(arms) > 0 {
 		candidates = append(candidates, arms)
@@ -416,9 +443,9 @@ func (q *selection) drivers(ctx context.Context) (candidates [][]arm, err error)
 		where, args := in("route", f.Routes)
 		candidates = append(candidates, []arm{{from: "(SELECT DISTINCT number FROM routed WHERE " + where + ") r", number: "r.number", args: args}})
 	}
-	bySummary("outcome", f.Outcomes, "")
-	bySummary("brand", f.Brands, "")
-	bySummary("source", f.Sources, "")
+	bySummary("outcome", f.Outcomes)
+	bySummary("brand", f.Brands)
+	bySummary("source", f.Sources)
 	return candidates, nil
 }
 

@@ -29,6 +29,7 @@ CREATE TABLE summary (
     external_id  text    COLLATE "C" NOT NULL,
     visitor      text    COLLATE "C" NOT NULL,
     email        text    COLLATE "C" NOT NULL,
+    domain       text    COLLATE "C" NOT NULL, -- of email
     rating       double precision,            -- NULL: unrated
     messages     integer NOT NULL,
     opening      text    NOT NULL,
@@ -39,6 +40,7 @@ CREATE INDEX summary_brand ON summary (brand, conversation);
 CREATE INDEX summary_outcome ON summary (outcome, conversation);
 CREATE INDEX summary_external ON summary (external_id, conversation);
 CREATE INDEX summary_email ON summary (email, conversation);
+CREATE INDEX summary_domain ON summary (domain, conversation);
 CREATE INDEX summary_rating ON summary (rating, conversation) WHERE rating IS NOT NULL;
 CREATE INDEX summary_words ON summary USING gin (words);
 

@@ -12,6 +12,7 @@ CREATE INDEX leased ON delivery (target) WHERE trying > 0;
 CREATE INDEX listing ON delivery (target, state, conversation);
 CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at) WHERE class <> '';
 CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
+CREATE INDEX receipts ON delivery (receipt ->> '$.id') WHERE receipt <> '';
 
 ALTER TABLE attempt ADD COLUMN class    TEXT NOT NULL DEFAULT '';
 ALTER TABLE attempt ADD COLUMN config   TEXT NOT NULL DEFAULT '';       -- hash: it was rendered with
@@ -36,6 +37,7 @@ CREATE TABLE summary (
     external_id TEXT    NOT NULL,
     visitor     TEXT    NOT NULL,
     email       TEXT    NOT NULL,
+    domain      TEXT    NOT NULL,              -- of email
     rating      REAL,                          -- NULL: unrated
     messages    INTEGER NOT NULL,
     opening     TEXT    NOT NULL,
@@ -46,6 +48,7 @@ CREATE INDEX summary_brand ON summary (brand);
 CREATE INDEX summary_outcome ON summary (outcome);
 CREATE INDEX summary_external_id ON summary (external_id) WHERE external_id <> '';
 CREATE INDEX summary_email ON summary (email) WHERE email <> '';
+CREATE INDEX summary_domain ON summary (domain) WHERE domain <> '';
 CREATE INDEX summary_rating ON summary (rating) WHERE rating IS NOT NULL;
 CREATE INDEX summary_unrouted ON summary (unrouted) WHERE unrouted = 1;
 
