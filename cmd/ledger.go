@@ -13,11 +13,12 @@ import (
 )
 
 type ledgerCommand struct {
-	Verify  ledgerVerifyCommand  `cmd:"" help:"Audit the ledger: that it is whole, that its counters are right, that nothing is missing. A gateway may run."`
-	Repair  ledgerRepairCommand  `cmd:"" help:"Recover what can be read of a damaged ledger. A gateway may run, or the ledger in use is looked at first and set aside if it is damaged."`
-	Backup  ledgerBackupCommand  `cmd:"" help:"Write one moment of the ledger into a new file, and audit it. A gateway may run."`
-	Migrate ledgerMigrateCommand `cmd:"" help:"Bring the schema up to date; serve does it, too."`
-	Copy    ledgerCopyCommand    `cmd:"" help:"Move the ledger from its file to a PostgreSQL database. The gateway is stopped meanwhile."`
+	Verify   ledgerVerifyCommand   `cmd:"" help:"Audit the ledger: that it is whole, that its counters are right, that nothing is missing. A gateway may run."`
+	Repair   ledgerRepairCommand   `cmd:"" help:"Recover what can be read of a damaged ledger. A gateway may run, or the ledger in use is looked at first and set aside if it is damaged."`
+	Backup   ledgerBackupCommand   `cmd:"" help:"Write one moment of the ledger into a new file, and audit it; of a ledger in PostgreSQL, a dump by pg_dump. A gateway may run."`
+	Restored ledgerRestoredCommand `cmd:"" help:"Say that the ledger was restored from a copy that is older than what has been sent: what waits is in doubt. What ledger backup has written says so by itself. The gateway is stopped meanwhile."`
+	Migrate  ledgerMigrateCommand  `cmd:"" help:"Bring the schema up to date; serve does it, too."`
+	Copy     ledgerCopyCommand     `cmd:"" help:"Move the ledger from its file to a PostgreSQL database. The gateway is stopped meanwhile."`
 }
 
 type ledgerVerifyCommand struct{}
@@ -41,6 +42,12 @@ func (ledgerVerifyCommand) Run(p *program) error {
 		}
 		_, _ = fmt.Fprintf(p.stdout, "%s: %s\n", of, f.Text)
 	}
+	remarks, err := gateway.LedgerRemarks(ctx, cfg)
+	if err == nil { // else the findings tell why
+		for _, text := range remarks {
+			_, _ = fmt.Fprintf(p.stdout, "remark: %s\n", text)
+		}
+	}
 	if len(findings) > 0 {
 		return errFindings
 	}
@@ -49,7 +56,7 @@ func (ledgerVerifyCommand) Run(p *program) error {
 }
 
 type ledgerBackupCommand struct {
-	File string `arg:"" help:"New file. Put in the place of the ledger while nothing runs, it goes on from there."`
+	File string `arg:"" help:"New file. Put in the place of the ledger while nothing runs, or restored by pg_restore, it goes on from there, with what may have been sent since in doubt."`
 }
 
 // Run writes the copy.
@@ -63,7 +70,29 @@ func (c ledgerBackupCommand) Run(p *program) error {
 	if err := gateway.BackupLedger(ctx, cfg, c.File); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.stdout, "%s is a copy of the ledger, and sound.\n", c.File)
+	text := "%s is a copy of the ledger, and sound.\n"
+	if cfg.Ledger.URL.Shared() {
+		text = "%[1]s is a dump of the ledger, which is sound. Into an empty database it comes by pg_restore --no-owner --dbname=postgres://… %[1]s\n"
+	}
+	_, err = fmt.Fprintf(p.stdout, text, c.File)
+	return err
+}
+
+type ledgerRestoredCommand struct{}
+
+// Run puts in doubt what may have been sent.
+func (ledgerRestoredCommand) Run(p *program) error {
+	cfg, err := p.load()
+	if err != nil {
+		return err
+	}
+	ctx, cancel := untilSignal()
+	defer cancel()
+	doubtful, err := gateway.RestoredLedger(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(p.stdout, "%d pending and dead deliveries are in doubt: targets are looked at before anything is created there.\nSo is what comes again of chats that began before now.\n", doubtful)
 	return err
 }
 
@@ -77,14 +106,22 @@ func (ledgerMigrateCommand) Run(p *program) error {
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
-	before, after, err := gateway.MigrateLedger(ctx, cfg)
-	switch {
-	case err != nil:
+	done, err := gateway.MigrateLedger(ctx, cfg, logger(p.stderr, cfg.Log))
+	if err != nil {
 		return err
-	case before == after:
-		_, err = fmt.Fprintln(p.stdout, "The schema of the ledger is up to date.")
+	}
+	for _, file := range done.SetAside {
+		_, _ = fmt.Fprintf(p.stdout, "The ledger was damaged and was set aside as %s: run afterchat ledger repair.\n", file)
+	}
+	switch {
+	case len(done.SetAside) > 0:
+		_, err = fmt.Fprintf(p.stdout, "A fresh ledger was made in its place, with schema version %d.\n", done.After)
+	case done.Before == 0:
+		_, err = fmt.Fprintf(p.stdout, "There was no ledger. One was made, with schema version %d.\n", done.After)
+	case done.Before >= done.After:
+		_, err = fmt.Fprintf(p.stdout, "The schema of the ledger is up to date, version %d. Nothing was changed.\n", done.Before)
 	default:
-		_, err = fmt.Fprintf(p.stdout, "The schema of the ledger was version %d and is version %d now.\n", before, after)
+		_, err = fmt.Fprintf(p.stdout, "The schema of the ledger was version %d and is version %d now. Lists and searches know what was there when a gateway has run for a while.\n", done.Before, done.After)
 	}
 	return err
 }

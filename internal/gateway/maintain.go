@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/afterchat/afterchat/config"
@@ -23,7 +24,7 @@ import (
 )
 
 // errSQLiteOnly means that a command is for ledgers in a file.
-var errSQLiteOnly = errors.New("the ledger is in PostgreSQL, which has its own tools for that: pg_dump makes backups, and a damaged database is restored from one")
+var errSQLiteOnly = errors.New("the ledger is in PostgreSQL, which has its own tools for that: a damaged database is restored from a backup, or from a standby")
 
 // ErrNotRunning means that no gateway listens at the admin address.
 var ErrNotRunning = errors.New("no gateway runs")
@@ -39,36 +40,67 @@ func VerifyLedger(ctx context.Context, cfg *config.Config) ([]ledger.Finding, er
 	return postgres.Verify(ctx, cfg.Ledger.URL.Reveal())
 }
 
-// BackupLedger writes one moment of the ledger into a new file, beside a running gateway if there is one.
+// LedgerRemarks tells what is worth knowing of a ledger that was audited and is no fault.
+func LedgerRemarks(ctx context.Context, cfg *config.Config) ([]string, error) {
+	if !cfg.Ledger.URL.Shared() {
+		return sqlite.Remarks(ctx, cfg.LedgerFile())
+	}
+	return postgres.Remarks(ctx, cfg.Ledger.URL.Reveal())
+}
+
+// BackupLedger writes one moment of the ledger into a new file, beside a running gateway if there is one. Of a ledger in
+// PostgreSQL it is a dump by pg_dump.
 func BackupLedger(ctx context.Context, cfg *config.Config, to string) error {
 	if cfg.Ledger.URL.Shared() {
-		return errSQLiteOnly
+		return postgres.Backup(ctx, cfg.Ledger.URL.Reveal(), to)
 	}
 	return sqlite.Backup(ctx, cfg.LedgerFile(), to)
 }
 
-// MigrateLedger brings the schema up to date and returns the versions before and after. No gateway may run.
-func MigrateLedger(ctx context.Context, cfg *config.Config) (before, after int, err error) {
+// RestoredLedger says that the ledger was restored from a copy that may be older than what has been sent, and returns how
+// many deliveries are in doubt. No gateway may run.
+func RestoredLedger(ctx context.Context, cfg *config.Config) (doubtful int64, err error) {
 	if cfg.Ledger.URL.Shared() {
-		before, after, err = postgres.Version(ctx, cfg.Ledger.URL.Reveal())
+		return postgres.Restored(ctx, cfg.Ledger.URL.Reveal())
+	}
+	return sqlite.Restored(ctx, cfg.LedgerFile())
+}
+
+// Migrated is what MigrateLedger has done.
+type Migrated struct {
+	Before, After int      // versions of the schema; Before is 0 if there was no ledger
+	SetAside      []string // files that were damaged and have been set aside by it
+}
+
+// MigrateLedger brings the schema up to date, as the start of a gateway does. No gateway may have a file open.
+func MigrateLedger(ctx context.Context, cfg *config.Config, logger *slog.Logger) (done Migrated, err error) {
+	if cfg.Ledger.URL.Shared() {
+		done.Before, done.After, err = postgres.Version(ctx, cfg.Ledger.URL.Reveal())
 		if err != nil {
-			return 0, 0, err
+			return done, err
 		}
-		l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{})
+		l, err := postgres.Open(ctx, cfg.Ledger.URL.Reveal(), postgres.Options{Logger: logger})
 		if err != nil {
-			return 0, 0, err
+			return done, err
 		}
-		return before, max(before, after), l.Close() // a newer program's schema stays
+		done.After = max(done.Before, done.After) // a newer program's schema stays
+		return done, l.Close()
 	}
-	before, after, err = sqlite.Version(cfg.LedgerFile())
+	path := cfg.LedgerFile()
+	if done.Before, done.After, err = sqlite.Version(path); err != nil {
+		return done, err
+	}
+	before, _ := sqlite.SetAside(path) // Open says what is wrong with the folder
+	l, err := sqlite.Open(ctx, path, sqlite.Options{Logger: logger})
+	if errors.Is(err, ledger.ErrLocked) {
+		return done, fmt.Errorf("%w; a gateway that runs has brought the schema to its own version when it started", err)
+	}
 	if err != nil {
-		return 0, 0, err
+		return done, err
 	}
-	l, err := sqlite.Open(ctx, cfg.LedgerFile(), sqlite.Options{})
-	if err != nil {
-		return 0, 0, err
-	}
-	return before, after, l.Close()
+	aside, err := sqlite.SetAside(path)
+	done.SetAside = slices.DeleteFunc(aside, func(file string) bool { return slices.Contains(before, file) })
+	return done, errors.Join(err, l.Close())
 }
 
 // InspectLedger sets the ledger of the configuration aside if it is damaged. One that a gateway has open is left alone,

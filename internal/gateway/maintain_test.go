@@ -27,12 +27,18 @@ func TestE2EMaintainPostgres(t *testing.T) {
 	if _, err := VerifyLedger(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "no ledger here") {
 		t.Errorf("an audit without a ledger: %v", err)
 	}
-	before, after, err := MigrateLedger(t.Context(), cfg)
-	if err != nil || before != 0 || after < 1 {
-		t.Errorf("the first migration: from %d to %d, %v", before, after, err)
+	first, err := MigrateLedger(t.Context(), cfg, nil)
+	if err != nil || first.Before != 0 || first.After < 1 {
+		t.Errorf("the first migration: %+v, %v", first, err)
 	}
-	if is, same, err := MigrateLedger(t.Context(), cfg); err != nil || is != after || same != after {
-		t.Errorf("the second migration: from %d to %d, %v; want %d", is, same, err, after)
+	if again, err := MigrateLedger(t.Context(), cfg, nil); err != nil || again.Before != first.After || again.After != first.After {
+		t.Errorf("the second migration: %+v, %v; want %d", again, err, first.After)
+	}
+	if n, err := RestoredLedger(t.Context(), cfg); err != nil || n != 0 {
+		t.Errorf("in doubt: %d, %v; there is nothing", n, err)
+	}
+	if remarks, err := LedgerRemarks(t.Context(), cfg); err != nil || len(remarks) != 1 || !strings.Contains(remarks[0], "it was restored on") {
+		t.Errorf("remarks: %q, %v", remarks, err)
 	}
 	if findings, err := VerifyLedger(t.Context(), cfg); err != nil || len(findings) > 0 {
 		t.Errorf("the audit: %v, %v", findings, err)

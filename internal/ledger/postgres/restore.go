@@ -132,3 +132,13 @@ func Restored(ctx context.Context, url string) (doubtful int64, err error) {
 	}
 	return doubtful, nil
 }
+
+// Remarks tells what is worth knowing of the ledger at url and no fault. It changes nothing.
+func Remarks(ctx context.Context, url string) (texts []string, err error) {
+	err = look(ctx, url, func(conn *pgx.Conn, _ string) error {
+		h, err := readHistory(ctx, conn)
+		texts = row.Remarks(0, h.backup, h.restored)
+		return err
+	})
+	return texts, err
+}

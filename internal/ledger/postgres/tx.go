@@ -282,9 +282,16 @@ func isLost(err error) bool {
 func explain(err error) error {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok {
+		if _, dialed := errors.AsType[*pgconn.ConnectError](err); dialed {
+			return fmt.Errorf("no server was reached; is it running, and does ledger.url name its host and port: %w", err)
+		}
 		return err
 	}
 	switch {
+	case answer.Code == "28P01", answer.Code == "28000":
+		return fmt.Errorf("the server does not let this user in; look at user and password in ledger.url, and at pg_hba.conf: %w", err)
+	case answer.Code == "3D000":
+		return fmt.Errorf("CREATE DATABASE … OWNER … makes it, or ledger.url names another one: %w", err)
 	case answer.Code == diskFull:
 		return fmt.Errorf("%w: the database's disk has no space left (%w)", ledger.ErrFull, err)
 	case answer.Code == "42501":

@@ -58,3 +58,19 @@ func RestoredLine(why string, doubtful int64, now time.Time) ledger.Audited {
 		Detail: fmt.Sprintf("%s; %d pending and dead deliveries are in doubt", why, doubtful),
 	}
 }
+
+// Remarks are what an audit tells of a ledger that is no fault: when it was moved to another database, made as a backup
+// and not opened since, or restored, all in microseconds, 0 for never.
+func Remarks(moved, backup, restored int64) (texts []string) {
+	day := func(micros int64) string { return FromMicros(micros).UTC().Format("2006-01-02 15:04 UTC") }
+	if moved > 0 {
+		texts = append(texts, "it was moved to another database on "+day(moved)+" and no gateway opens it: let ledger.url name that database; afterchat ledger copy --undo takes this one back into use")
+	}
+	if backup > 0 {
+		texts = append(texts, "it is a backup of "+day(backup)+": when a gateway opens it, what may have been sent since is in doubt")
+	}
+	if restored > 0 {
+		texts = append(texts, "it was restored on "+day(restored)+": chats that began before may have been sent by the ledger in whose place it came, so targets are looked at before anything is created there")
+	}
+	return texts
+}

@@ -7,9 +7,11 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -217,5 +219,38 @@ func writeDump(t *testing.T, path string) {
 	}
 	if err := os.WriteFile(path, []byte(out.String()), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What keeps a ledger from being opened says what to do about it.
+func TestOpenAdvises(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	if err := open(t, path, Options{}).Close(); err != nil {
+		t.Fatal(err)
+	}
+	db, err := connect(path, 1, "_txlock=exclusive")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if _, err := db.ExecContext(t.Context(), `PRAGMA journal_mode = delete; BEGIN EXCLUSIVE`); err != nil {
+		t.Fatal(err)
+	}
+	other, err := connect(path, 1) // without the patience of Open
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = other.Close() }()
+	_, busy := other.ExecContext(t.Context(), `PRAGMA user_version = 2`)
+	for _, want := range []struct {
+		err  error
+		text string
+	}{
+		{busy, "close that and start again"}, {syscall.ENOSPC, "make room"}, {fs.ErrPermission, "let this user write"}, {syscall.EROFS, "let this user write"},
+	} {
+		if got := advise(want.err); !errors.Is(got, want.err) || !strings.Contains(got.Error(), want.text) {
+			t.Errorf("%v: %v", want.err, got)
+		}
 	}
 }

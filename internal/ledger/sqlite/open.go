@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
@@ -110,7 +111,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if err != nil {
 		l.codec.Close()
 		_ = l.lock.Close()
-		return nil, fmt.Errorf("ledger %s: %w", path, err)
+		return nil, fmt.Errorf("ledger %s: %w", path, advise(err))
 	}
 	_ = running.write(l.lock) // a hint for people and for the next start
 	go w.run()
@@ -128,6 +129,25 @@ func homeless(path string, err error) error {
 		return fmt.Errorf("nothing can be written in %s; let this user write there, or write ledger.url with a file elsewhere (%w)", folder, err)
 	}
 	return fmt.Errorf("ledger %s: %w", path, err)
+}
+
+// advise says what to do about an error of a file that cannot be opened or brought up to date.
+func advise(err error) error {
+	code := 0
+	if failure, ok := errors.AsType[*sqlite.Error](err); ok {
+		code = failure.Code() & 0xff
+	}
+	switch {
+	case code == sqlite3.SQLITE_FULL, errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w: its disk has no space left; make room and start again, nothing of it was lost (%w)", ledger.ErrFull, err)
+	case code == sqlite3.SQLITE_BUSY, code == sqlite3.SQLITE_LOCKED:
+		return fmt.Errorf("another program, such as a SQLite shell, has the file open; close that and start again (%w)", err)
+	case code == sqlite3.SQLITE_READONLY, code == sqlite3.SQLITE_CANTOPEN, code == sqlite3.SQLITE_PERM, errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("it cannot be written; let this user write the file, those beside it and their folder (%w)", err)
+	case code == sqlite3.SQLITE_IOERR:
+		return fmt.Errorf("its disk cannot be read or written; look at the system's log, and restore a backup on another disk if this one fails (%w)", err)
+	}
+	return err
 }
 
 // create makes an empty file that only its owner reads, for what visitors wrote is nobody else's. SQLite gives the same

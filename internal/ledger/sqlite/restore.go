@@ -111,3 +111,19 @@ func Restored(ctx context.Context, path string) (doubtful int64, err error) {
 	}
 	return doubtful, nil
 }
+
+// Remarks tells what is worth knowing of the ledger at path and no fault. It changes nothing.
+func Remarks(ctx context.Context, path string) ([]string, error) {
+	db, done, err := look(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var at [3]int64
+	for i, name := range []string{row.Moved, row.BackedUp, row.Restored} {
+		if at[i], err = totalOf(ctx, db, name); err != nil {
+			return nil, fmt.Errorf("ledger %s: %w", path, err)
+		}
+	}
+	return row.Remarks(at[0], at[1], at[2]), nil
+}

@@ -126,3 +126,46 @@ func TestRestoredSaid(t *testing.T) {
 		t.Error("no ledger is no error")
 	}
 }
+
+// What an audit tells beside faults: where the ledger came from, and that it has gone.
+func TestRemarks(t *testing.T) {
+	t.Parallel()
+	path := restorable(t)
+	remarks := func(path string, want ...string) {
+		t.Helper()
+		got, err := Remarks(t.Context(), path)
+		if err != nil || len(got) != len(want) {
+			t.Fatalf("%q (%v), want %q", got, err, want)
+		}
+		for i, part := range want {
+			if !strings.Contains(got[i], part) {
+				t.Errorf("%q, want %q in it", got[i], part)
+			}
+		}
+	}
+	remarks(path)
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := Backup(t.Context(), path, backup); err != nil {
+		t.Fatal(err)
+	}
+	remarks(path)
+	remarks(backup, "it is a backup of")
+	leaving, err := Leave(t.Context(), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := leaving.Move(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leaving.Close()
+	remarks(path, "it was moved to another database on")
+	if _, err := Restored(t.Context(), path); !errors.Is(err, ledger.ErrMoved) {
+		t.Errorf("a ledger that was moved: %v, want ErrMoved", err)
+	}
+	if back, err := Return(t.Context(), path); err != nil || !back {
+		t.Fatalf("%v, %v", back, err)
+	}
+	remarks(path, "it was restored on")
+	l := open(t, path, Options{})
+	wantDoubts(t, "taken back", certain(t, l), map[string]bool{"pending": true})
+}
