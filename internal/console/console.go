@@ -66,6 +66,8 @@ type Gateway struct {
 	RenderAttempt func(ctx context.Context, d ledger.DeliveryRow, a ledger.Attempt, c chat.Conversation, today bool) (Rendered, error)
 	// Decide says what today's routes make of a conversation, and why.
 	Decide func(c *chat.Conversation) pipeline.Explanation
+	// Routes are the routes in force, in their order.
+	Routes func() []Route
 	// RoutesText is the YAML of the routes in force, as they are written in the file; "" if there are none.
 	RoutesText func() (string, error)
 	// Try runs the tests of the configuration in force.

@@ -1,4 +1,4 @@
-// This file declares the playground: a hook, with routes that somebody tries out, and what would become of it.
+// This file declares routes, and the playground: a hook, with routes that somebody tries out, and what would become of it.
 
 package console
 
@@ -9,6 +9,19 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/pipeline"
 )
+
+// Route is one route of the configuration.
+type Route struct {
+	Name    string   `json:"name"`
+	Targets []string `json:"targets" doc:"that it names"`
+}
+
+func getRoutes(q *request) (any, error) {
+	if q.console.Routes == nil {
+		return nil, errNoGateway
+	}
+	return List[Route]{Items: append([]Route{}, q.console.Routes()...)}, nil
+}
 
 // Explain asks what a hook would become.
 type Explain struct {

@@ -25,10 +25,13 @@ func maskName(s string) string {
 	return string(r) + masked
 }
 
-// maskEmail keeps the first letter: j***@***.
+// maskEmail keeps the first letter: j***@***; of a domain, which searches may be for, nothing.
 func maskEmail(s string) string {
-	if s == "" {
+	switch {
+	case s == "":
 		return ""
+	case s[0] == '@':
+		return "@" + masked
 	}
 	return maskName(s) + "@" + masked
 }

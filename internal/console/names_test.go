@@ -11,7 +11,7 @@ import (
 
 func TestUnknownNames(t *testing.T) {
 	t.Parallel()
-	targets, sources := []string{"help", "crm"}, []string{"shop"}
+	known := console.KnownNames{Targets: []string{"help", "crm"}, Sources: []string{"shop"}, Routes: []string{"bad rating", "everything"}}
 	for _, test := range []struct {
 		f    ledger.Filter
 		want []string
@@ -20,8 +20,9 @@ func TestUnknownNames(t *testing.T) {
 		{ledger.Filter{Targets: []string{"help", "crm"}, Sources: []string{"shop"}}, nil},
 		{ledger.Filter{Targets: []string{"hepl"}}, []string{"there is no target hepl; did you mean help?"}},
 		{ledger.Filter{Targets: []string{"shop"}, Sources: []string{"shp"}}, []string{"there is no target shop", "there is no source shp; did you mean shop?"}},
+		{ledger.Filter{Routes: []string{"everything", "bad ratng"}}, []string{"there is no route bad ratng in the configuration; did you mean bad rating?"}},
 	} {
-		if diff := cmp.Diff(test.want, console.UnknownNames(test.f, targets, sources)); diff != "" {
+		if diff := cmp.Diff(test.want, console.UnknownNames(test.f, known)); diff != "" {
 			t.Errorf("%+v:\n%s", test.f, diff)
 		}
 	}

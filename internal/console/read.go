@@ -45,6 +45,7 @@ func (c *console) reads() []endpoint {
 		get("/sources", Viewer, "sources, and when they were last heard of", List[Source]{}, getSources),
 		get("/replays", Viewer, "replay jobs, the newest first", List[Job]{}, getReplays, pageParameters()...),
 		get("/replays/:id", Viewer, "one replay job", Job{}, getReplay),
+		get("/routes", Viewer, "routes of the configuration in force, in their order", List[Route]{}, getRoutes),
 		get("/series", Viewer, "what happened over time", Series{}, getSeries,
 			parameter{name: "kind", doc: "source: results of hooks; target: kinds of attempts"},
 			parameter{name: "since", doc: "24h, 7d, a day or a time; 24h if absent"},

@@ -103,9 +103,16 @@ func searchFields() []searchField {
 			"outcome", "how it ended", "completed, missed, offline, dropped or unknown",
 			texts("", "", func(f *ledger.Filter) *[]string { return &f.Outcomes }, cleanOutcome).set, func(f ledger.Filter) []string { return f.Outcomes },
 		},
-		texts("email", "e-mail address of the visitor, whole", func(f *ledger.Filter) *[]string { return &f.Emails }, func(s string) (string, error) { return strings.ToLower(s), nil }),
+		{
+			"email", "e-mail address of the visitor", "ada@example.com, its beginning ada, or a domain @example.com",
+			texts("", "", func(f *ledger.Filter) *[]string { return &f.Emails }, cleanEmail).set, func(f ledger.Filter) []string { return f.Emails },
+		},
 		texts("id", "id of a conversation", func(f *ledger.Filter) *[]string { return &f.IDs }, nil),
-		texts("external_id", "the chat platform's id of the conversation", func(f *ledger.Filter) *[]string { return &f.ExternalIDs }, nil),
+		{
+			"external_id", "the chat platform's id of the conversation", "conv_8f3a2b91c0, or its beginning with a * behind: conv_8f3*",
+			texts("", "", func(f *ledger.Filter) *[]string { return &f.ExternalIDs }, cleanBeginning).set, func(f ledger.Filter) []string { return f.ExternalIDs },
+		},
+		texts("receipt", "the target's own id of what it holds, such as the number of a ticket", func(f *ledger.Filter) *[]string { return &f.Receipts }, cleanReceipt),
 		{"rating", "rating by the visitor", "5, <3, or >=4", setRating, getRating},
 		{"is", "no target gets it", "unrouted", setIs, getIs},
 		instant("since", "came then or later", func(f *ledger.Filter) *time.Time { return &f.Since }),
@@ -126,7 +133,7 @@ func searchNames() []string {
 // SearchHelp says in lines what can be searched for.
 func SearchHelp() string {
 	var out strings.Builder
-	out.WriteString("A search is words and \"phrases\" of the text, ids of conversations, and field:value; all of them must hold, of several values with commas between them any. The fields are\n\n")
+	out.WriteString("A search is words and \"phrases\" of the text, ids of conversations and of receipts, and field:value; all of them must hold, of several values with commas between them any. The fields are\n\n")
 	told := map[string]bool{}
 	for _, f := range searchFields() {
 		about := f.about()
@@ -329,6 +336,33 @@ func cleanOutcome(value string) (string, error) {
 	value = strings.ToLower(value)
 	if !slices.Contains(chat.Outcomes(), chat.Outcome(value)) {
 		return "", fmt.Errorf("%q is no outcome", value)
+	}
+	return value, nil
+}
+
+// cleanBeginning takes a text with a * behind it as its beginning.
+func cleanBeginning(value string) (string, error) {
+	if strings.Trim(value, "*") == "" {
+		return "", fmt.Errorf("%q is the beginning of everything", value)
+	}
+	return value, nil
+}
+
+func cleanEmail(value string) (string, error) {
+	value = strings.ToLower(value)
+	switch text := strings.TrimSuffix(value, "*"); {
+	case text == "" || text == "@":
+		return "", fmt.Errorf("%q is a part of every address", value)
+	case strings.Contains(text, "*"):
+		return "", fmt.Errorf("%q has a * that is not at its end", value)
+	}
+	return value, nil
+}
+
+// cleanReceipt takes a ticket as people write it: #4711.
+func cleanReceipt(value string) (string, error) {
+	if id := strings.TrimPrefix(value, "#"); id != "" {
+		return id, nil
 	}
 	return value, nil
 }

@@ -32,6 +32,8 @@ func TestParseQuery(t *testing.T) {
 		`route:"bad rating",other credit "lost parcel"`:  {Routes: []string{"bad rating", "other"}, Text: []string{"credit", "lost parcel"}},
 		`route:"a,b" class:"rejected 422 custom_fields"`: {Routes: []string{"a,b"}, Classes: []string{"rejected 422 custom_fields"}},
 		`email:Ada@Example.COM`:                          {Emails: []string{"ada@example.com"}},
+		`email:Ada,@Example.com,j.d*`:                    {Emails: []string{"ada", "@example.com", "j.d*"}},
+		`external_id:conv_8f* receipt:#4711,abc`:         {ExternalIDs: []string{"conv_8f*"}, Receipts: []string{"4711", "abc"}},
 		`outcome:missed,Offline is:unrouted brand:acme`:  {Outcomes: []string{"missed", "offline"}, Unrouted: true, Brands: []string{"acme"}},
 		`rating:>2 rating:<=4`:                           {MinRating: &above, MaxRating: &four},
 		`rating:2`:                                       {MinRating: &two, MaxRating: &two},
@@ -69,6 +71,11 @@ func TestParseQueryMistakes(t *testing.T) {
 		`since:yesterday`: {`"yesterday" is no time`, "24h"},
 		`since:-5m`:       {`"-5m" is no time`},
 		`outcome:happy`:   {`"happy" is no outcome`, "missed"},
+		`email:*`:         {"email: \"*\" is a part of every address", "@example.com"},
+		`email:@`:         {"email: \"@\" is a part of every address"},
+		`email:*@a.com`:   {"has a * that is not at its end"},
+		`external_id:*`:   {"external_id: \"*\" is the beginning of everything", "conv_8f3*"},
+		`recept:1`:        {"did you mean receipt?"},
 		`is:dead`:         {`"dead" is not known`, "unrouted"},
 		`"open`:           {"a quote is not closed"},
 		`route:"a"b`:      {"without a space"},
@@ -93,6 +100,7 @@ func TestFormatQuery(t *testing.T) {
 		`"refund"  from:shop rating:<3 target:help state:dead,pending`: `target:help state:dead state:pending from:shop rating:<3 refund`,
 		`since:12h until:2026-11-22 rating:>=2`:                        `rating:>=2 since:2026-11-22 until:2026-11-22`,
 		`"cqmde4x8n35b1q3twmxa91zyfmr"`:                                `"cqmde4x8n35b1q3twmxa91zyfmr"`,
+		`receipt:#4711 email:@a.com,j* external_id:"a b*"`:             `email:@a.com email:j* external_id:"a b*" receipt:4711`,
 		`route:"bad rating" "a:b" "two words"`:                         `route:"bad rating" "a:b" "two words"`,
 	} {
 		f, err := ParseQuery(text, searchNow)

@@ -338,6 +338,9 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 		t.Errorf("failures: %+v", failures)
 	}
 
+	if routes := get[console.List[console.Route]](c, "/routes").Items; len(routes) != 2 || routes[0].Name != "rated" || !slices.Equal(routes[0].Targets, []string{"help", "crm"}) {
+		t.Errorf("routes: %+v", routes)
+	}
 	quarantine := get[console.List[console.Quarantined]](c, "/quarantine")
 	if len(quarantine.Items) != 1 {
 		t.Fatalf("quarantine: %+v", quarantine)

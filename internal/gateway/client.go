@@ -320,25 +320,30 @@ const LeastPassword = password.Least
 // HashPassword makes a value of admin.password.
 func HashPassword(text string) string { return password.Hash(text) }
 
-// UnknownNames says which targets and sources a search names that neither the configuration nor the ledger knows.
+// UnknownNames says which targets and sources a search names that neither the configuration nor the ledger knows, and
+// which routes are not in the configuration.
 func UnknownNames(ctx context.Context, a *API, search string) []string {
 	f, err := console.ParseQuery(search, time.Now())
-	if err != nil || len(f.Targets) == 0 && len(f.Sources) == 0 {
+	if err != nil || !console.NeedsNames(f) {
 		return nil // the API has told of the mistake
 	}
 	var targets console.List[console.Target]
 	var sources console.List[console.Source]
-	if a.Get(ctx, "/targets", nil, &targets) != nil || a.Get(ctx, "/sources", nil, &sources) != nil {
+	var routes console.List[console.Route]
+	if a.Get(ctx, "/targets", nil, &targets) != nil || a.Get(ctx, "/sources", nil, &sources) != nil || a.Get(ctx, "/routes", nil, &routes) != nil {
 		return nil // it is a hint only
 	}
-	var targetNames, sourceNames []string
+	var known console.KnownNames
 	for _, t := range targets.Items {
-		targetNames = append(targetNames, t.Name)
+		known.Targets = append(known.Targets, t.Name)
 	}
 	for _, s := range sources.Items {
-		sourceNames = append(sourceNames, s.Name)
+		known.Sources = append(known.Sources, s.Name)
 	}
-	return console.UnknownNames(f, targetNames, sourceNames)
+	for _, r := range routes.Items {
+		known.Routes = append(known.Routes, r.Name)
+	}
+	return console.UnknownNames(f, known)
 }
 
 // SearchHelp says in lines what can be searched for.

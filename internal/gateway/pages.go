@@ -18,6 +18,23 @@ func (g *Gateway) decide(c *chat.Conversation) pipeline.Explanation {
 	return g.setup.Load().config.Pipeline.Explain(c)
 }
 
+// routes lists the routes in force.
+func (g *Gateway) routes() []console.Route {
+	cfg := g.setup.Load().config
+	var out []console.Route
+	for _, r := range cfg.Definition.Routes {
+		shown := console.Route{Name: r.Name, Targets: []string{}}
+		for _, to := range r.To {
+			shown.Targets = append(shown.Targets, to.Target)
+		}
+		out = append(out, shown)
+	}
+	if len(out) == 0 { // what the pipeline makes of none
+		out = append(out, console.Route{Name: "everything", Targets: targetNames(cfg)})
+	}
+	return out
+}
+
 // routesText is the YAML of the routes in force.
 func (g *Gateway) routesText() (string, error) { return g.setup.Load().config.RoutesText() }
 

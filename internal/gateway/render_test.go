@@ -95,6 +95,17 @@ func TestAttempts(t *testing.T) {
 	}
 	c.refused(http.StatusNotFound, "GET", delivery+"/request?attempt=5", "")
 
+	for _, query := range []string{"q=4711", "q=%234711", "receipt=4711", "q=receipt:4711", "email=ada", "email=@example.com", "external_id=1*"} {
+		for _, list := range []string{"/conversations?", "/deliveries?target=help&"} {
+			_, _, text := c.ask("GET", "/api/v1"+list+query, "")
+			if strings.Count(string(text), `"revision":2,`) == 0 || !strings.Contains(string(text), id) {
+				t.Errorf("%s%s does not find it: %s", list, query, text)
+			}
+		}
+	}
+	if got := get[console.List[console.Conversation]](c, "/conversations?receipt=471"); len(got.Items) != 0 {
+		t.Errorf("half a receipt finds %+v", got)
+	}
 	_, _, hidden := c.ask("GET", "/conversations/"+id, "")
 	_, _, shown := c.ask("POST", "/conversations/"+id+"/reveal", "")
 	for _, want := range []string{"A Ada", "B Ada", "C Ada", "again", "The request, with the configuration of then", "What the configuration of today changes"} {
