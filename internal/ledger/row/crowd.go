@@ -18,7 +18,17 @@ const (
 // Crowd is what an engine knows of a ledger that is near its max_size.
 type Crowd struct {
 	told, warned atomic.Int64 // in microseconds, of this process's clock
+	hopeless     atomic.Int64 // until then nobody looks for finished conversations again
 }
+
+// Fruitless notes that nothing finished was found, in a look that took so long. In a ledger that is full of what waits
+// each hook would ask for one; they take a tenth of the time at most.
+func (c *Crowd) Fruitless(took time.Duration) {
+	c.hopeless.Store(time.Now().Add(9 * took).UnixMicro())
+}
+
+// WorthALook tells whether something may have been finished since nothing was found.
+func (c *Crowd) WorthALook() bool { return time.Now().UnixMicro() >= c.hopeless.Load() }
 
 // Crowded tells whether so much is stored that finished conversations go before their age.
 func Crowded(size, limit int64) bool { return limit > 0 && size > limit/10*9 }

@@ -13,7 +13,8 @@ import (
 )
 
 // Accept stores a hook with its deliveries, unless it repeats an earlier one. It returns ledger.ErrFull when there is no
-// room; another error means, too, that the hook is not stored and that the sender must not be told so.
+// room and no finished conversation is left to make some; another error means, too, that the hook is not stored and that
+// the sender must not be told so.
 //
 // A stale snapshot changes no revision. Its body is kept under a number of its own, see Raw.
 func (l *Ledger) Accept(ctx context.Context, h ledger.Hook) (ledger.Acceptance, error) {
@@ -22,7 +23,7 @@ func (l *Ledger) Accept(ctx context.Context, h ledger.Hook) (ledger.Acceptance, 
 		return ledger.Acceptance{}, err
 	}
 	a := &arrival{Arrival: packed}
-	if err := l.write(ctx, a.do); err != nil {
+	if err := l.writeRoomy(ctx, len(a.Body), a.do); err != nil {
 		return ledger.Acceptance{}, err
 	}
 	return a.answer, nil
@@ -266,7 +267,7 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 func (l *Ledger) Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Quarantined, error) {
 	answer := ledger.Quarantined{ID: "q" + chat.NewID("quarantine", u.Source, string(u.Raw))[1:]}
 	packed := l.codec.Pack(u.Raw)
-	err := l.write(ctx, func(t *tx) error {
+	err := l.writeRoomy(ctx, len(packed), func(t *tx) error {
 		answer.Repeat = false
 		err := t.row(`SELECT true FROM quarantine WHERE id = ?`, []any{answer.ID}, &answer.Repeat)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {

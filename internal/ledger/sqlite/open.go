@@ -73,6 +73,7 @@ type Ledger struct {
 	names     atomic.Pointer[names] // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	crowd     row.Crowd
+	squeezing chan struct{} // held by the one who makes room for a hook
 
 	queue   chan *operation
 	stopped chan struct{} // closed when the writer goroutine has ended
@@ -98,7 +99,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	if path, err = filepath.Abs(path); err != nil {
 		return nil, fmt.Errorf("ledger: %w", err)
 	}
-	l := &Ledger{options: o, path: path, clock: o.clock, queue: make(chan *operation, o.BatchLimit), stopped: make(chan struct{})}
+	l := &Ledger{options: o, path: path, clock: o.clock, queue: make(chan *operation, o.BatchLimit), squeezing: make(chan struct{}, 1), stopped: make(chan struct{})}
 	l.Keep(o.Retention)
 	var left mark
 	if l.lock, left, err = lock(path + ".lock"); err != nil {

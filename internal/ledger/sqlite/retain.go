@@ -55,9 +55,6 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// endOfTime is later than any hook comes.
-var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-
 // aged is a place in an index over age: the last row that was looked at.
 type aged struct{ seenAt, number int64 }
 
@@ -139,62 +136,6 @@ func (t *tx) strip(number int64, rows []*row.Delivery) error {
 		}
 	}
 	return nil
-}
-
-// makeRoom takes the bodies of finished conversations whatever their age, the oldest first, from when the ledger is near
-// its limit until it is not.
-func (l *Ledger) makeRoom() func(context.Context) (bool, error) {
-	after, begun := &aged{}, false
-	return func(ctx context.Context) (bool, error) {
-		limit, roomy := l.retention.Load().MaxSize, false
-		if limit <= 0 {
-			return false, nil
-		}
-		err := l.write(ctx, func(t *tx) error {
-			roomy = !begun && !row.Crowded(t.size, limit) || t.size <= row.Roomy(limit)
-			if !roomy && !begun {
-				begun = true
-				l.crowd.Warn(l.options.Logger, t.size, limit)
-			}
-			return nil
-		})
-		if err != nil {
-			return false, err
-		}
-		if roomy {
-			l.crowd.Eased()
-			return false, nil
-		}
-		numbers, err := l.page(ctx, after, `SELECT seen_at, number FROM conversation c
-			WHERE bodies = 1 AND seen_at <= ? AND (seen_at, number) > (?, ?)
-			AND NOT EXISTS (SELECT 1 FROM delivery WHERE conversation = c.number AND state IN (0, 2))
-			ORDER BY seen_at, number LIMIT ?`, endOfTime)
-		if err != nil || len(numbers) == 0 {
-			return false, err
-		}
-		return true, l.write(ctx, func(t *tx) error {
-			for _, number := range numbers {
-				if err := t.measure(); err != nil || t.size <= row.Roomy(limit) {
-					return err
-				}
-				var bodies int64
-				if err := t.row(`SELECT count(*) FROM conversation WHERE number = ? AND bodies = 1`, []any{number}, &bodies); err != nil {
-					return err
-				}
-				rows, err := t.deliveries(number)
-				if err != nil {
-					return err
-				}
-				if bodies == 0 || !row.Finished(rows) {
-					continue // a hook or a replay came meanwhile
-				}
-				if err := t.strip(number, rows); err != nil {
-					return err
-				}
-			}
-			return t.measure()
-		})
-	}
 }
 
 // forget removes conversations whose bodies are gone and that nothing has been heard of since until.

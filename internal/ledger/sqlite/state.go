@@ -68,7 +68,7 @@ func (l *Ledger) Ready(ctx context.Context) error {
 	if free, known := freeSpace(filepath.Dir(l.path)); known && free < readyRoom {
 		return fmt.Errorf("%w: the disk that holds %s has %d bytes left", ledger.ErrFull, l.path, free)
 	}
-	return l.write(ctx, func(t *tx) error {
+	return l.writeRoomy(ctx, readyRoom, func(t *tx) error {
 		if err := t.reserve(readyRoom); err != nil {
 			return err
 		}
