@@ -15,7 +15,7 @@ import (
 // Alerts says what people are told of. The zero value: nothing.
 type Alerts struct {
 	To    []string      // names of targets
-	On    []string      // dead, paused, silent, quarantined, ledger
+	On    []string      // dead, paused, overdue, silent, quarantined, ledger
 	Every time.Duration // least time between two messages
 }
 
@@ -24,12 +24,12 @@ const AlertsRoute = "alerts"
 
 // alertKeys are the keys of alerts beside to.
 type alertKeys struct {
-	On    []string      `yaml:"on" enum:"dead,paused,silent,quarantined,ledger" doc:"dead: deliveries were given up; paused: a target takes nothing; silent: a source is beyond its expect_every; quarantined: hooks could not be read; ledger: hooks cannot be stored"`
+	On    []string      `yaml:"on" enum:"dead,paused,overdue,silent,quarantined,ledger" doc:"dead: deliveries were given up; paused: a target takes nothing; overdue: deliveries could have been tried for a minute and were not; silent: a source is beyond its expect_every; quarantined: hooks could not be read; ledger: hooks cannot be stored, or soon not"`
 	Every time.Duration `yaml:"every" min:"1m" doc:"least time between two messages; what happens between is in the next one"`
 }
 
 func alertDefaults() alertKeys {
-	return alertKeys{On: []string{"dead", "paused", "silent", "quarantined", "ledger"}, Every: 15 * time.Minute}
+	return alertKeys{On: []string{"dead", "paused", "overdue", "silent", "quarantined", "ledger"}, Every: 15 * time.Minute}
 }
 
 // alerts reads what people are told of. Its targets are those of a route that no conversation matches.

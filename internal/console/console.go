@@ -46,6 +46,8 @@ type Options struct {
 	// what the ledger knows.
 	Targets func(stats ledger.Stats) []Target
 	Sources func() []Source
+	// Alerts are what should not last; nil: nobody looks.
+	Alerts func(ctx context.Context, stats ledger.Stats) []Alert
 	Gateway
 }
 
@@ -88,6 +90,7 @@ type StoredHook struct {
 	Body                []byte
 	ReceivedAt          time.Time
 	Only                string // target that alone gets it; "": those of the routes
+	Released            bool   // it comes out of quarantine
 }
 
 // Config is the answer of /-/config and of /-/reload.

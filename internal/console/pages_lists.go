@@ -4,8 +4,10 @@ package console
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/chat"
@@ -54,8 +56,26 @@ func overviewPage(v *visit) (page.View, error) {
 		return nil, err
 	}
 	o.Failures = failures[:min(len(failures), 8)]
+	for _, a := range v.console.alerts(ctx, stats) {
+		o.Alerts = append(o.Alerts, page.Alert{Kind: a.Kind, Text: a.Text, Link: a.link(), Since: a.Since, Told: a.ToldAt, To: strings.Join(a.ToldTo, ", ")})
+	}
 	o.Alarms = v.alarms(stats)
 	return o, nil
+}
+
+// link is where a person can do something about an alert.
+func (a *Alert) link() string {
+	switch a.Kind {
+	case "dead":
+		return "/failures?" + url.Values{"target": {a.Name}, "class": {a.Class}}.Encode()
+	case "paused", "overdue":
+		return "/targets#" + url.PathEscape(a.Name)
+	case "silent":
+		return "/conversations?" + url.Values{"from": {a.Name}}.Encode()
+	case "quarantined":
+		return "/quarantine"
+	}
+	return ""
 }
 
 // alarms is what should not stay as it is.
@@ -158,6 +178,13 @@ func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) pag
 		Checkable: t.Configured, Spark: attempts.spark[t.Name],
 	}
 	out.Spark.Label = "attempts to " + t.Name + " over the last 24h"
+	if use := t.RateUse; use != nil {
+		over := time.Duration(use.OverSeconds * float64(time.Second))
+		out.Used, out.UsedUp = fmt.Sprintf("%d of %.0f in %s", use.Used, use.Allowed, page.Span(over)), use.UsedUp
+	}
+	if took := t.Attempts; took != nil {
+		out.Took, out.P50, out.P95 = true, duration(took.P50Milliseconds), duration(took.P95Milliseconds)
+	}
 	if t.Pause != nil {
 		out.Paused, out.Since, out.NextProbe, out.Reason = true, t.Pause.Since, t.Pause.NextProbeAt, t.Pause.Reason
 		out.ByOperator = t.Pause.NextProbeAt.IsZero()
@@ -177,6 +204,10 @@ func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) pag
 	return out
 }
 
+func duration(milliseconds float64) time.Duration {
+	return time.Duration(milliseconds * float64(time.Millisecond))
+}
+
 func conversationsPage(v *visit) (page.View, error) {
 	l, f, p := v.list("Conversations", "conversations")
 	out := page.Conversations{List: l}
@@ -193,7 +224,7 @@ func conversationsPage(v *visit) (page.View, error) {
 	if out.SearchE != "" {
 		return out, nil
 	}
-	rows, err := v.console.Ledger.Conversations(ctx, f, p)
+	rows, err := v.console.Ledger.Conversations(ctx, withoutAlerts(f), p)
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,7 @@ func (c *console) reads() []endpoint {
 		get("/targets", Viewer, "targets, with what waits for them", List[Target]{}, getTargets),
 		get("/targets/:name", Viewer, "one target", Target{}, getTarget),
 		get("/sources", Viewer, "sources, and when they were last heard of", List[Source]{}, getSources),
+		get("/alerts", Viewer, "what should not last, since when, and who was told", List[Alert]{}, getAlerts),
 		get("/replays", Viewer, "replay jobs, the newest first", List[Job]{}, getReplays, pageParameters()...),
 		get("/replays/:id", Viewer, "one replay job", Job{}, getReplay),
 		get("/routes", Viewer, "routes of the configuration in force, in their order", List[Route]{}, getRoutes),
@@ -76,8 +77,8 @@ func (c *console) status(ctx context.Context, who Person) (Status, error) {
 		return Status{}, err
 	}
 	s := Status{
-		Version: c.Version, StartedAt: utc(c.Started), Ready: true, You: who, Targets: c.targets(stats), Sources: c.sources(stats),
-		Ledger: LedgerStatus{Conversations: stats.Conversations, Quarantined: stats.Quarantined, Bytes: stats.Bytes, SetAside: stats.SetAside},
+		Version: c.Version, StartedAt: utc(c.Started), Ready: true, You: who, Targets: c.targets(stats), Sources: c.sources(stats), Alerts: c.alerts(ctx, stats),
+		Ledger: LedgerStatus{Conversations: stats.Conversations, Quarantined: stats.Quarantined, Bytes: stats.Bytes, Used: stats.Used, SetAside: stats.SetAside},
 	}
 	if c.Config != nil {
 		s.Config = c.Config()
@@ -148,12 +149,18 @@ func getConversations(q *request) (any, error) {
 }
 
 func (c *console) conversations(ctx context.Context, f ledger.Filter, p ledger.Page, mask bool) (List[Conversation], error) {
-	rows, err := c.Ledger.Conversations(ctx, f, p)
+	rows, err := c.Ledger.Conversations(ctx, withoutAlerts(f), p)
 	out := listOf(rows, conversationOf)
 	if mask {
 		out.Items = each(out.Items, maskConversation)
 	}
 	return out, err
+}
+
+// withoutAlerts leaves conversations of our own out of a list, unless it names some.
+func withoutAlerts(f ledger.Filter) ledger.Filter {
+	f.Chats = len(f.Sources)+len(f.IDs)+len(f.ExternalIDs) == 0
+	return f
 }
 
 func getConversation(q *request) (any, error) {
@@ -413,6 +420,22 @@ func getTarget(q *request) (any, error) {
 func getSources(q *request) (any, error) {
 	stats, err := q.console.Ledger.Stats(q.Request().Context())
 	return List[Source]{Items: q.console.sources(stats)}, err
+}
+
+func getAlerts(q *request) (any, error) {
+	stats, err := q.console.Ledger.Stats(q.Request().Context())
+	if err != nil {
+		return nil, err
+	}
+	return List[Alert]{Items: q.console.alerts(q.Request().Context(), stats)}, nil
+}
+
+// alerts are what should not last.
+func (c *console) alerts(ctx context.Context, stats ledger.Stats) []Alert {
+	if c.Alerts == nil {
+		return []Alert{}
+	}
+	return append([]Alert{}, c.Alerts(ctx, stats)...)
 }
 
 func getReplays(q *request) (any, error) {

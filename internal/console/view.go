@@ -212,7 +212,23 @@ type Status struct {
 	Ledger    LedgerStatus `json:"ledger"`
 	Targets   []Target     `json:"targets"`
 	Sources   []Source     `json:"sources"`
+	Alerts    []Alert      `json:"alerts" doc:"what should not last"`
 	You       Person       `json:"you" doc:"as whom the request was made"`
+}
+
+// OwnSource is the source of alerts, which are conversations of our own.
+const OwnSource = "afterchat"
+
+// Alert is something that should not last, told or not.
+type Alert struct {
+	Kind   string    `json:"kind" enum:"dead,paused,overdue,silent,quarantined,ledger" doc:"as in alerts.on"`
+	Name   string    `json:"name,omitempty" doc:"of the target or source; absent: it is the gateway's"`
+	Class  string    `json:"class,omitempty" doc:"of dead deliveries"`
+	Text   string    `json:"text"`
+	Count  int64     `json:"count,omitempty" doc:"of deliveries or hooks"`
+	Since  time.Time `json:"since"`
+	ToldAt time.Time `json:"told_at,omitzero" doc:"when people were told last; absent: nobody was"`
+	ToldTo []string  `json:"told_to,omitempty" doc:"targets that told them"`
 }
 
 // LedgerStatus are the sums of the ledger.
@@ -220,6 +236,7 @@ type LedgerStatus struct {
 	Conversations int64 `json:"conversations"`
 	Quarantined   int64 `json:"quarantined"`
 	Bytes         int64 `json:"bytes" doc:"on disk"`
+	Used          int64 `json:"used" doc:"bytes that count to ledger.retention.max_size"`
 	SetAside      int64 `json:"set_aside" doc:"damaged ledgers beside this one that have not been repaired"`
 }
 

@@ -24,7 +24,7 @@ func (c *console) changes() []endpoint {
 	}
 	replays := post("/replays", Operator, "replay all dead deliveries that a search selects; with dry_run, only count them", NewReplay{}, Job{}, postReplays)
 	replays.status = http.StatusCreated
-	imported := post("/import", Admin, "take a stored hook body, as if it had just come in; it is no sign of life of its source, and a delivery of it that dies raises an alert like others", nil, Decoded{}, postImport,
+	imported := post("/import", Admin, "take a stored hook body, as if it had just come in; it is no sign of life of its source, and a delivery of it that dies raises no alert", nil, Decoded{}, postImport,
 		parameter{name: "source", doc: "name of the source that it came to"},
 		parameter{name: "only", doc: "target that alone gets it; those of the routes if absent"},
 		parameter{name: "received_at", doc: "when it came, RFC 3339; now if absent"})
@@ -334,7 +334,7 @@ func (c *console) decode(ctx context.Context, who Person, id string) (Decoded, e
 	if err != nil {
 		return Decoded{}, err
 	}
-	d, err := c.Take(ctx, StoredHook{Source: u.Source, ContentType: u.ContentType, Body: u.Raw, ReceivedAt: u.ReceivedAt})
+	d, err := c.Take(ctx, StoredHook{Source: u.Source, ContentType: u.ContentType, Body: u.Raw, ReceivedAt: u.ReceivedAt, Released: true})
 	if unreadable, ok := errors.AsType[*UnreadableError](err); ok {
 		d, err = Decoded{Result: resultQuarantined, Reason: unreadable.Reason}, nil
 	} else if err == nil {

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/pipeline"
 )
@@ -161,6 +162,9 @@ func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settle
 func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error) {
 	d, res := a.delivery, a.result
 	m, target := r.engine.options.Metrics, r.name
+	if d.Conversation.Platform == chat.OwnPlatform {
+		m.OwnAttempt(target, o.kind)
+	}
 	m.Attempt(target, o.kind, res.ended.Sub(res.started))
 	if o.uncertain || d.Lapsed { // d.Lapsed: the attempt before was cut by a crash
 		m.Uncertain(target)

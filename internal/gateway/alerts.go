@@ -1,40 +1,58 @@
 // This file tells people what fails, through a target. An alert is a conversation of a source of our own: it is stored,
-// delivered and seen like every other. Its id is made of the time and of what it tells, so that of several replicas that
-// see the same one tells.
+// delivered and seen like every other. What has been told is kept in the ledger, a message before it is sent: so a restart
+// forgets none and sends none twice, and of several replicas that see the same one tells.
 
 package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
 	"github.com/afterchat/afterchat/internal/alert"
 	"github.com/afterchat/afterchat/internal/chat"
-	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
 const (
-	// alertSource is the source of alerts.
-	alertSource = "afterchat"
 	// alertLook is how often is looked for what should be told.
 	alertLook = 20 * time.Second
+	// alertTurn is how long whoever has made a message has for it, before others send it.
+	alertTurn = 2 * alertLook
+	// alertNote is where the ledger keeps what has been told.
+	alertNote = "alerts"
+	// alertDrift is how far what is told next may be behind in the ledger while nothing happens: it spares a write for
+	// every look.
+	alertDrift = time.Hour
 )
+
+// telling is what has been told.
+type telling struct {
+	name string // of this process
+	turn sync.Mutex
+	// memory is that of the newest look; nil before the first one.
+	memory  atomic.Pointer[alert.Memory]
+	version int64 // of the note that it is, or was made of
+	text    string
+	unsaved bool
+	graves  graves
+}
 
 // tellAlerts tells people until ctx ends.
 func (g *Gateway) tellAlerts(ctx context.Context) {
 	ticker := time.NewTicker(alertLook)
 	defer ticker.Stop()
-	var memory alert.Memory
 	for {
-		memory = g.alertOnce(ctx, memory, time.Now().UTC())
+		g.alertOnce(ctx, time.Now().UTC())
 		select {
 		case <-ctx.Done():
 			return
@@ -44,102 +62,125 @@ func (g *Gateway) tellAlerts(ctx context.Context) {
 }
 
 // alertOnce looks once, and tells what is due.
-func (g *Gateway) alertOnce(ctx context.Context, memory alert.Memory, now time.Time) alert.Memory {
+func (g *Gateway) alertOnce(ctx context.Context, now time.Time) {
+	g.alerts.turn.Lock()
+	defer g.alerts.turn.Unlock()
 	cfg := g.setup.Load().config
-	if len(cfg.Alerts.To) == 0 {
-		return alert.Memory{}
-	}
+	memory := g.recall(ctx)
 	var on []alert.Kind
-	for _, kind := range cfg.Alerts.On {
-		on = append(on, alert.Kind(kind))
-	}
-	next, message := alert.Next(memory, g.look(ctx, cfg, memory, now), on, cfg.Alerts.Every, now)
-	if message == nil || ctx.Err() != nil {
-		return next
-	}
-	if err := g.tell(ctx, cfg, *message, now); err != nil {
-		g.Logger.Error("an alert could not be sent; it is tried again", "alert", message.Headline, "after", alertLook, "error", err)
-		return memory
-	}
-	return next
-}
-
-// look is what is known of the gateway now. What cannot be read is the ledger's trouble.
-func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Memory, now time.Time) alert.Seen {
-	seen := alert.Seen{Paused: map[string]string{}, Silent: map[string]time.Time{}}
-	if err := g.ledger.Ready(ctx); err != nil {
-		seen.Ledger = append(seen.Ledger, "hooks cannot be stored: "+err.Error())
+	if len(cfg.Alerts.To) == 0 {
+		// What lasts is shown all the same. Whoever turns alerts on is told of what comes then.
+		memory.Since, memory.Pending = time.Time{}, nil
+	} else {
+		for _, kind := range cfg.Alerts.On {
+			on = append(on, alert.Kind(kind))
+		}
+		var sent bool
+		if memory, sent = g.sendPending(ctx, cfg, memory, now); !sent {
+			return
+		}
 	}
 	stats, err := g.ledger.Stats(ctx)
-	if err != nil {
-		return seen
+	next := alert.Next(memory, g.look(ctx, cfg, memory, stats, err, now), on, cfg.Alerts.Every, now)
+	if ctx.Err() != nil {
+		return
 	}
-	if stats.SetAside > 0 {
-		seen.Ledger = append(seen.Ledger, "a damaged ledger is set aside; afterchat ledger repair takes what can be read of it into the one in use")
+	if len(cfg.Alerts.To) == 0 {
+		next.Since = time.Time{}
+		g.alerts.memory.Store(&next)
+		return
 	}
-	seen.Quarantined = stats.Quarantined
-	for _, s := range cfg.Sources {
-		heard := stats.LastHook[s.Name]
-		from := heard
-		if since := g.setup.Load().since[s.Name]; from.Before(since) {
-			from = since
-		}
-		if s.ExpectEvery > 0 && now.Sub(from) > s.ExpectEvery {
-			seen.Silent[s.Name] = heard
-		}
+	if next.Pending != nil {
+		next.Pending.By = g.alerts.name
 	}
-	for _, status := range g.engine.Load().Status() {
-		if status.Paused && !status.ByOperator {
-			seen.Paused[status.Name] = console.WithoutAnswer(status.Reason)
-		}
+	if g.remember(ctx, next) {
+		g.sendPending(ctx, cfg, next, now)
 	}
-	if memory.Since.IsZero() {
-		return seen
-	}
-	if stats.Quarantined > 0 {
-		seen.Unread = g.unreadSince(ctx, memory.Since)
-	}
-	failures, err := g.ledger.Failures(ctx, ledger.Filter{States: []ledger.State{ledger.Dead}, FailedSince: memory.Since})
-	if err != nil {
-		return seen
-	}
-	for _, f := range failures {
-		// Where the only target of alerts fails, it is the wrong one to tell.
-		if !slices.Equal(cfg.Alerts.To, []string{f.Target}) {
-			seen.Dead = append(seen.Dead, alert.Group{Target: f.Target, Class: f.Class, Reason: f.Reason, Count: f.Count})
-		}
-	}
-	return seen
 }
 
-// mostUnread is how many hooks in quarantine are counted at one look.
-const mostUnread = 10_000
-
-// unreadSince counts the hooks in quarantine that came since.
-func (g *Gateway) unreadSince(ctx context.Context, since time.Time) (n int64) {
-	page := ledger.Page{}
-	for n < mostUnread {
-		rows, err := g.ledger.Quarantined(ctx, nil, page)
-		if err != nil {
-			return n
-		}
-		for _, r := range rows.Items {
-			if r.ReceivedAt.Before(since) {
-				return n
-			}
-			n++
-		}
-		if rows.Next == "" {
-			return n
-		}
-		page.After, page.Limit = rows.Next, ledger.MaxPage
+// recall returns what has been told, by whichever replica. What could not be saved is known here alone.
+func (g *Gateway) recall(ctx context.Context) alert.Memory {
+	a := &g.alerts
+	memory := alert.Memory{}
+	if known := a.memory.Load(); known != nil {
+		memory = *known
 	}
-	return n
+	note, err := g.ledger.Note(ctx, alertNote)
+	if err != nil || note.Version == a.version {
+		return memory
+	}
+	memory = alert.Memory{}
+	if err := json.Unmarshal([]byte(note.Text), &memory); err != nil {
+		g.Logger.Error("what alerts have told cannot be read; they begin anew", "error", err)
+	}
+	a.version, a.text, a.unsaved = note.Version, note.Text, false
+	a.memory.Store(&memory)
+	return memory
 }
 
-// tell stores the alert for delivery; when the ledger cannot, it is sent without. An error means that nobody was told.
-func (g *Gateway) tell(ctx context.Context, cfg *config.Config, m alert.Message, now time.Time) error {
-	c := alertConversation(m, cfg.Alerts.Every, now)
+// remember keeps what is told. It returns false if another replica was faster, and then nothing has happened. While the
+// ledger cannot store, it is kept in this process.
+func (g *Gateway) remember(ctx context.Context, next alert.Memory) bool {
+	a := &g.alerts
+	text, err := json.Marshal(next)
+	if err != nil {
+		g.Logger.Error("what alerts tell cannot be kept", "error", err)
+		return false
+	}
+	if !a.unsaved && a.text != "" && !g.news(next) {
+		a.memory.Store(&next)
+		return true
+	}
+	err = g.ledger.SaveNote(ctx, alertNote, ledger.Note{Text: string(text), Version: a.version})
+	switch {
+	case err == nil:
+		a.version, a.text, a.unsaved = a.version+1, string(text), false
+	case errors.Is(err, ledger.ErrChanged):
+		return false
+	default:
+		a.unsaved = true
+	}
+	a.memory.Store(&next)
+	return true
+}
+
+// news tells whether a memory has to be written down: from an older one that differs only in how far it has come, the same
+// follows after a restart.
+func (g *Gateway) news(next alert.Memory) bool {
+	var kept alert.Memory
+	if err := json.Unmarshal([]byte(g.alerts.text), &kept); err != nil || next.Since.Sub(kept.Since) > alertDrift {
+		return true
+	}
+	kept.Since, kept.Read, kept.Quarantined = next.Since, next.Read, next.Quarantined
+	before, err := json.Marshal(kept)
+	after, failed := json.Marshal(next)
+	return err != nil || failed != nil || string(before) != string(after)
+}
+
+// sendPending sends the message that is pending, if there is one. It returns the memory after it, and false if it could
+// not be sent or is another replica's to send.
+func (g *Gateway) sendPending(ctx context.Context, cfg *config.Config, memory alert.Memory, now time.Time) (alert.Memory, bool) {
+	m := memory.Pending
+	if m == nil {
+		return memory, true
+	}
+	if m.By != g.alerts.name && now.Sub(m.At) < alertTurn {
+		return memory, false
+	}
+	if err := g.tell(ctx, cfg, *m); err != nil {
+		if ctx.Err() == nil {
+			g.Logger.Error("an alert could not be sent; it is tried again", "alert", m.Headline, "after", alertLook, "error", err)
+		}
+		return memory, false
+	}
+	memory = memory.Sent(cfg.Alerts.To)
+	return memory, g.remember(ctx, memory)
+}
+
+// tell stores the alert for delivery, once however often it is asked to; when the ledger cannot, it is sent without. An
+// error means that nobody was told.
+func (g *Gateway) tell(ctx context.Context, cfg *config.Config, m alert.Message) error {
+	c := alertConversation(m)
 	_, err := g.ledger.Accept(ctx, ledger.Hook{
 		Raw: []byte(m.Headline + "\n" + strings.Join(m.Lines, "\n") + "\n"), ContentType: "text/plain; charset=utf-8", Conversation: c,
 		Plan: func(string, int) ledger.Plan {
@@ -150,8 +191,11 @@ func (g *Gateway) tell(ctx context.Context, cfg *config.Config, m alert.Message,
 			return plan
 		},
 	})
-	if err == nil || ctx.Err() != nil {
+	if err == nil {
 		return nil
+	}
+	if ctx.Err() != nil {
+		return err
 	}
 	g.Logger.Warn("an alert is sent without the ledger", "alert", m.Headline, "error", err)
 	var failures []error
@@ -190,35 +234,18 @@ func (g *Gateway) pushAlert(ctx context.Context, cfg *config.Config, t config.Ta
 	return nil
 }
 
-// alertConversation is an alert as a conversation. Those of one span of time that tell the same have one id, whatever
-// their counts.
-func alertConversation(m alert.Message, every time.Duration, now time.Time) chat.Conversation {
-	bucket := now.Truncate(every)
-	id := chat.NewID("afterchat", "alert", strconv.FormatInt(bucket.Unix(), 10), topics(m))
+// alertConversation is an alert as a conversation: the same one for the same message.
+func alertConversation(m alert.Message) chat.Conversation {
+	id := chat.NewID("afterchat", "alert", strconv.FormatInt(m.At.UnixMicro(), 10), m.Headline, strings.Join(m.Lines, "\n"))
+	at := m.At.UTC()
 	c := chat.Conversation{
-		ID: id, Source: alertSource, Platform: "afterchat", ExternalID: bucket.Format(time.RFC3339) + " " + id,
-		Revision: 1, Outcome: chat.Completed, StartedAt: now, EndedAt: now, ReceivedAt: now, Language: "en",
+		ID: id, Source: alertSource, Platform: chat.OwnPlatform, ExternalID: at.Format(time.RFC3339) + " " + id,
+		Revision: 1, Outcome: chat.Completed, StartedAt: at, EndedAt: at, ReceivedAt: at, Language: "en",
 		Question: m.Headline, Person: chat.Person{Name: "afterchat"},
 	}
 	for _, line := range m.Lines {
-		c.Messages = append(c.Messages, chat.Message{At: now, Role: chat.System, Text: line})
+		c.Messages = append(c.Messages, chat.Message{At: at, Role: chat.System, Text: line})
 	}
 	c.Normalize()
 	return c
 }
-
-// topics is what a message tells of, without how many: two replicas do not count alike.
-func topics(m alert.Message) string {
-	lines := m.Lines
-	if len(lines) == 0 {
-		lines = []string{strings.TrimPrefix(m.Headline, "afterchat: ")}
-	}
-	var out strings.Builder
-	for _, line := range lines {
-		out.WriteString(strings.TrimLeft(line, "0123456789") + "\n")
-	}
-	return counted.Replace(out.String())
-}
-
-// counted makes one of one and many.
-var counted = strings.NewReplacer(" delivery to ", " deliveries to ", " is dead", " are dead", " hook could not be read and is ", " hooks could not be read and are ")

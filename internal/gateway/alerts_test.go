@@ -7,11 +7,13 @@ import (
 	"net/http"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/alert"
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
@@ -33,18 +35,17 @@ func TestAlerts(t *testing.T) {
 	transport := newMoody()
 	transport.set("help.example", http.StatusUnprocessableEntity)
 	r := startGateway(t, alertConfig, transport)
-	now := time.Now().UTC()
-	memory := r.alertOnce(t.Context(), alert.Memory{}, now)
+	now := r.began(t)
 	for id := range 3 {
 		r.chat(t, chatHook(id, "ann@example.com", 5, "my illness is nobody else's business"))
 	}
 	r.until(t, `afterchat_dead{target="help"} 3`)
-	memory = r.alertOnce(t.Context(), memory, now.Add(time.Minute))
+	r.alertOnce(t.Context(), now.Add(time.Minute))
 	eventually(t, "a message in Slack", func() bool { return len(transport.bodies("hooks.example")) > 0 })
 	if got, want := transport.bodies("hooks.example")[0], `{"text":"afterchat: 3 deliveries to help are dead: rejected 422"}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
-	r.alertOnce(t.Context(), memory, now.Add(30*time.Minute))
+	r.alertOnce(t.Context(), now.Add(30*time.Minute))
 	r.until(t, `afterchat_deliveries_total{outcome="delivered",target="slack"} 1`)
 	if got := transport.bodies("hooks.example"); len(got) != 1 {
 		t.Errorf("%d messages: %q", len(got), got)
@@ -52,6 +53,15 @@ func TestAlerts(t *testing.T) {
 	if err := r.stop(); err != nil {
 		t.Error(err)
 	}
+}
+
+// began waits for the first look of the gateway itself, after which alerts are told, and returns a time after it.
+func (r *running) began(t *testing.T) time.Time {
+	t.Helper()
+	eventually(t, "the first look", func() bool { return r.alerts.memory.Load() != nil })
+	r.alerts.turn.Lock() // until it is over
+	defer r.alerts.turn.Unlock()
+	return time.Now().UTC()
 }
 
 // TestAlertWithoutTheLedger: what cannot be stored is sent all the same.
@@ -63,8 +73,8 @@ func TestAlertWithoutTheLedger(t *testing.T) {
 	if err := r.stop(); err != nil { // closes the ledger
 		t.Fatal(err)
 	}
-	m := alert.Message{Headline: "afterchat: hooks cannot be stored: the disk is full, and 1 more", Lines: []string{"one", "<!channel> & two"}}
-	if err := r.tell(t.Context(), cfg, m, time.Now()); err != nil {
+	m := alert.Message{Headline: "afterchat: hooks cannot be stored: the disk is full, and 1 more", Lines: []string{"one", "<!channel> & two"}, At: time.Now()}
+	if err := r.tell(t.Context(), cfg, m); err != nil {
 		t.Fatal(err)
 	}
 	got := transport.bodies("hooks.example")
@@ -73,43 +83,116 @@ func TestAlertWithoutTheLedger(t *testing.T) {
 	}
 }
 
-// TestAlertAfterARestart: in one span of time another alert is told, and the same one is not, however it counts.
-func TestAlertAfterARestart(t *testing.T) {
+// TestAlertsSurviveARestart: what died while nobody could tell is told once, what was told is not told again, and an end
+// is told although the process that has told the beginning is gone.
+func TestAlertsSurviveARestart(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "afterchat.yaml")
 	writeFile(t, path, alertConfig)
 	transport := newMoody()
-	r := startFrom(t, path, transport, nil)
-	span := time.Now().UTC().Truncate(r.setup.Load().config.Alerts.Every)
-	messages := 0
-	tell := func(second int, news bool, headline string, lines ...string) {
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	start := func() *running { return startFrom(t, path, transport, nil) }
+	told := func(n int, want string) {
 		t.Helper()
-		now := span.Add(time.Duration(second) * time.Second)
-		if err := r.tell(t.Context(), r.setup.Load().config, alert.Message{Headline: headline, Lines: lines}, now); err != nil {
-			t.Fatal(err)
-		}
-		if !news {
-			return
-		}
-		messages++
-		eventually(t, "a message: "+headline, func() bool { return len(transport.bodies("hooks.example")) == messages })
-		if got := transport.bodies("hooks.example")[messages-1]; !strings.Contains(got, headline) {
-			t.Errorf("%s, want %s", got, headline)
+		eventually(t, fmt.Sprint(n, " messages"), func() bool { return len(transport.bodies("hooks.example")) >= n })
+		if got := transport.bodies("hooks.example"); len(got) != n || !strings.Contains(got[n-1], want) {
+			t.Fatalf("%q, want %d with %s at last", got, n, want)
 		}
 	}
-	tell(1, true, "afterchat: target help is paused: it answered 401")
-	tell(2, false, "afterchat: target help is paused: it answered 401")
+	r := start()
+	now := r.began(t)
+	r.chat(t, chatHook(1, "ann@example.com", 5, "hello"))
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	if err := r.stop(); err != nil { // before anybody looks
+		t.Fatal(err)
+	}
+	r = start()
+	r.began(t)
+	r.alertOnce(t.Context(), now.Add(time.Minute))
+	told(1, "1 delivery to help is dead: rejected 422")
+	r.alertOnce(t.Context(), now.Add(20*time.Minute))
+	hook := ledger.Unreadable{Source: "shop", Raw: []byte("?"), Reason: "no JSON", ReceivedAt: now.Add(39 * time.Minute)}
+	if _, err := r.ledger.Quarantine(t.Context(), hook); err != nil {
+		t.Fatal(err)
+	}
+	// It is made and written down, and then the process ends.
+	stats, err := r.ledger.Stats(t.Context())
+	memory := r.recall(t.Context())
+	cfg := r.setup.Load().config
+	memory = alert.Next(memory, r.look(t.Context(), cfg, memory, stats, err, now.Add(40*time.Minute)), alert.Kinds(), cfg.Alerts.Every, now.Add(40*time.Minute))
+	if memory.Pending == nil || !r.remember(t.Context(), memory) {
+		t.Fatalf("%+v", memory)
+	}
 	if err := r.stop(); err != nil {
 		t.Fatal(err)
 	}
-	r = startFrom(t, path, transport, nil)
-	tell(3, false, "afterchat: target help is paused: it answered 401")
-	tell(4, true, "afterchat: 1 delivery to help is dead: rejected 422")
-	tell(5, false, "afterchat: 12 deliveries to help are dead: rejected 422")
-	tell(6, true, "afterchat: 12 deliveries to help are dead: rejected 400")
-	tell(7, true, "afterchat: 12 deliveries to help are dead: rejected 422, and 1 more", "12 deliveries to help are dead: rejected 422", "target crm is paused")
-	tell(8, false, "afterchat: 9 deliveries to help are dead: rejected 422, and 1 more", "9 deliveries to help are dead: rejected 422", "target crm is paused")
-	tell(9, true, "afterchat: 3 hooks could not be read and are in quarantine")
+	r = start()
+	r.began(t)
+	r.alertOnce(t.Context(), now.Add(40*time.Minute+alertLook))
+	told(1, "") // it is the other one's turn
+	r.alertOnce(t.Context(), now.Add(40*time.Minute+alertTurn))
+	told(2, "1 hook could not be read and is in quarantine")
+	// It is sent, and the process ends before that is written down.
+	if !r.remember(t.Context(), memory) {
+		t.Fatal("not remembered")
+	}
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	r = start()
+	r.began(t)
+	r.alertOnce(t.Context(), now.Add(41*time.Minute))
+	r.alertOnce(t.Context(), now.Add(60*time.Minute))
+	transport.set("help.example", http.StatusUnauthorized)
+	for id := range 2 {
+		r.chat(t, chatHook(10+id, "ann@example.com", 5, "hello"))
+	}
+	r.until(t, `afterchat_target_paused{target="help"} 1`)
+	r.alertOnce(t.Context(), now.Add(80*time.Minute))
+	told(3, "target help is paused")
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+	transport.set("help.example", 0)
+	r = start()
+	r.began(t)
+	r.alertOnce(t.Context(), now.Add(100*time.Minute))
+	if err := r.engine.Load().Resume(t.Context(), "help", "by hand"); err != nil {
+		t.Fatal(err)
+	}
+	r.alertOnce(t.Context(), now.Add(120*time.Minute))
+	told(4, "target help runs again")
+	if err := r.stop(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAlertOfReplicas: of those that look at once, one tells.
+func TestAlertOfReplicas(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	r := startGateway(t, alertConfig, transport)
+	now := r.began(t)
+	r.chat(t, chatHook(1, "ann@example.com", 5, "hello"))
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	var work sync.WaitGroup
+	for i := range 4 {
+		other := New(r.boot, r.Options)
+		other.ledger = r.ledger
+		other.engine.Store(r.engine.Load())
+		other.setup.Store(r.setup.Load())
+		work.Go(func() {
+			for look := range 5 {
+				other.alertOnce(t.Context(), now.Add(time.Minute+time.Duration(i)*time.Second+time.Duration(look)*alertLook))
+			}
+		})
+	}
+	work.Wait()
+	r.until(t, `afterchat_deliveries_total{outcome="delivered",target="slack"} 1`)
+	if got := transport.bodies("hooks.example"); len(got) != 1 {
+		t.Errorf("%d messages: %q", len(got), got)
+	}
 }
 
 // TestAlertIsTriedAgain: what could not be told is told at the next look.
@@ -117,16 +200,15 @@ func TestAlertIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	transport := newMoody()
 	r := startGateway(t, alertConfig, transport)
-	now := time.Now().UTC()
-	memory := r.alertOnce(t.Context(), alert.Memory{}, now)
+	now := r.began(t)
 	if err := r.stop(); err != nil { // closes the ledger, which is an alert
 		t.Fatal(err)
 	}
 	transport.set("hooks.example", http.StatusInternalServerError)
-	memory = r.alertOnce(t.Context(), memory, now.Add(alertLook))
+	r.alertOnce(t.Context(), now.Add(alertLook))
 	transport.set("hooks.example", 0)
-	memory = r.alertOnce(t.Context(), memory, now.Add(2*alertLook))
-	r.alertOnce(t.Context(), memory, now.Add(3*alertLook))
+	r.alertOnce(t.Context(), now.Add(2*alertLook))
+	r.alertOnce(t.Context(), now.Add(3*alertLook))
 	if got := transport.bodies("hooks.example"); len(got) != 1 || !strings.Contains(got[0], "hooks cannot be stored") {
 		t.Errorf("%q", got)
 	}
@@ -136,7 +218,9 @@ func TestAlertIsTriedAgain(t *testing.T) {
 func TestAlertOfQuarantine(t *testing.T) {
 	t.Parallel()
 	transport := newMoody()
-	r := startGateway(t, strings.Replace(alertConfig, "alerts: {to: slack}", "alerts: {to: slack, on: [quarantined]}", 1), transport)
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	writeFile(t, path, strings.Replace(alertConfig, "alerts: {to: slack}", "", 1))
+	r := startFrom(t, path, transport, nil)
 	keep := func(body string, at time.Time) string {
 		q, err := r.ledger.Quarantine(t.Context(), ledger.Unreadable{Source: "shop", Raw: []byte(body), Reason: "no JSON", ReceivedAt: at})
 		if err != nil {
@@ -144,27 +228,66 @@ func TestAlertOfQuarantine(t *testing.T) {
 		}
 		return q.ID
 	}
-	now := time.Now().UTC()
+	now := r.began(t)
 	old := keep("old", now.Add(-time.Hour))
-	memory := r.alertOnce(t.Context(), alert.Memory{}, now)
+	writeFile(t, path, strings.Replace(alertConfig, "alerts: {to: slack}", "alerts: {to: slack, on: [quarantined]}", 1))
+	if err := r.Reload(t.Context(), "test"); err != nil {
+		t.Fatal(err)
+	}
+	r.alertOnce(t.Context(), now)
 	for i := range 60 {
 		keep(fmt.Sprint("new ", i), now.Add(time.Second))
 	}
 	if err := r.ledger.Release(t.Context(), old); err != nil {
 		t.Fatal(err)
 	}
-	r.alertOnce(t.Context(), memory, now.Add(time.Minute))
+	r.alertOnce(t.Context(), now.Add(time.Minute))
 	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })
 	if got, want := transport.bodies("hooks.example")[0], `{"text":"afterchat: 60 hooks could not be read and are in quarantine"}`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
 
+// TestNoAlertOfAnImport: a delivery that only an import has asked for dies, and nobody is called; a later hook of the same
+// chat changes that.
+func TestNoAlertOfAnImport(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	r := startGateway(t, alertConfig, transport)
+	now := r.began(t)
+	body := chatHook(1, "ann@example.com", 5, "years ago")
+	got, err := r.take(t.Context(), console.StoredHook{Source: "shop", ContentType: "application/json", Body: []byte(body), ReceivedAt: now.Add(-1000 * time.Hour)})
+	if err != nil || got.Result != string(ledger.Accepted) {
+		t.Fatalf("%+v %v", got, err)
+	}
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	r.alertOnce(t.Context(), time.Now().Add(settleLag))
+	if err := r.ledger.ReplayDelivery(t.Context(), got.Conversation, "help", ledger.Replay{}); err != nil {
+		t.Fatal(err)
+	}
+	r.until(t, `afterchat_attempts_total{kind="rejected",target="help"} 2`)
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	r.alertOnce(t.Context(), time.Now().Add(settleLag))
+	stats, err := r.ledger.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if standing := r.standing(t.Context(), stats); len(standing) > 0 || len(transport.bodies("hooks.example")) > 0 {
+		t.Errorf("an import raises %+v and tells %q", standing, transport.bodies("hooks.example"))
+	}
+	r.chat(t, chatHook(1, "ann@example.com", 5, "today"))
+	r.until(t, `afterchat_attempts_total{kind="rejected",target="help"} 3`)
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	r.alertOnce(t.Context(), time.Now().Add(settleLag))
+	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })
+}
+
 // TestAlertsReachNobodyElse: no conversation matches the route of alerts, and an alert none of the others.
 func TestAlertsReachNobodyElse(t *testing.T) {
 	t.Parallel()
 	r := startGateway(t, strings.Replace(alertConfig, "{name: everything, to: help}", "{name: everything, to: help, final: true}", 1), newMoody())
-	c := alertConversation(alert.Message{Headline: "x"}, time.Minute, time.Now())
+	c := alertConversation(alert.Message{Headline: "x", At: time.Now()})
 	p := r.setup.Load().config.Pipeline
 	for _, source := range []string{"shop", alertSource} {
 		c := c

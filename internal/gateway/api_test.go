@@ -326,6 +326,11 @@ func goThroughAPI(t *testing.T, r *running, vendor *moody) {
 	if len(dead.Items) != 3 || dead.Items[0].Class == "" || dead.Items[0].Reason == "" {
 		t.Fatalf("dead: %+v", dead)
 	}
+	alerts := get[console.List[console.Alert]](c, "/alerts").Items
+	if len(alerts) != 2 || alerts[0].Kind != "dead" || alerts[0].Name != "help" || alerts[0].Count != 3 || alerts[0].Since.IsZero() || !alerts[0].ToldAt.IsZero() ||
+		alerts[1].Kind != "quarantined" || alerts[1].Count != 1 {
+		t.Errorf("alerts: %+v", alerts)
+	}
 	one := get[console.DeliveryDetail](c, "/deliveries/"+id+"/help")
 	if one.State != "dead" || len(one.Log) != 1 || one.Log[0].Status != http.StatusUnprocessableEntity || !strings.Contains(one.Log[0].Response, "too friendly") {
 		t.Errorf("the delivery: %+v", one)

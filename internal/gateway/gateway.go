@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -68,6 +69,8 @@ type Gateway struct {
 	jobs    chan struct{} // tells of a new replay job
 	series  recorder
 	merged  merges
+	alerts  telling
+	crowd   crowd
 }
 
 // errDraining is what /readyz says on shutdown.
@@ -87,6 +90,7 @@ func New(cfg *config.Config, o Options) *Gateway {
 	}
 	g := &Gateway{Options: o, boot: cfg, reload: newReload(), tidy: make(chan struct{}, 1), jobs: make(chan struct{}, 1)}
 	g.series.seen = map[metrics.Count]int64{}
+	g.alerts.name = rand.Text()
 	g.metrics = metrics.New(o.Version, g.gauges)
 	g.initSeries(cfg)
 	g.metrics.Reloaded(true, time.Now())
@@ -277,6 +281,7 @@ func (g *Gateway) retain(ctx context.Context) {
 		if err := g.ledger.Retain(ctx, time.Now()); err != nil && ctx.Err() == nil {
 			g.Logger.Error("retention failed", "error", err)
 		}
+		g.crowd.look(ctx, g)
 		g.tellMerged(ctx)
 		select {
 		case <-ctx.Done():

@@ -48,7 +48,8 @@ func (g *Gateway) gauges() (metrics.Gauges, error) {
 	}
 	out := metrics.Gauges{
 		Targets: map[string]metrics.TargetGauges{}, Sources: map[string]metrics.SourceGauges{},
-		Quarantined: stats.Quarantined, LedgerBytes: stats.Bytes, LedgerSetAside: stats.SetAside > 0,
+		Quarantined: stats.Quarantined, LedgerBytes: stats.Bytes, LedgerUsed: stats.Used,
+		LedgerMax: retention(setup.config).MaxSize, LedgerSetAside: stats.SetAside > 0,
 	}
 	for _, t := range setup.config.Targets {
 		out.Targets[t.Name] = metrics.TargetGauges{}

@@ -22,6 +22,9 @@ type Ledger interface {
 	console.Ledger
 	// AddPoints adds to the series.
 	AddPoints(ctx context.Context, points []ledger.Point) error
+	// Note returns what is remembered under a name. SaveNote replaces that of n's version; ledger.ErrChanged: it has gone on.
+	Note(ctx context.Context, name string) (ledger.Note, error)
+	SaveNote(ctx context.Context, name string, n ledger.Note) error
 	// SaveConfig keeps a snapshot that deliveries may need later.
 	SaveConfig(ctx context.Context, hash string, snapshot []byte) error
 	// Rename takes over the earlier names of targets and sources.

@@ -30,7 +30,7 @@ import (
 func (g *Gateway) console() http.Handler {
 	o := console.Options{
 		Version: g.Version, Started: g.started, Logger: g.Logger, Metrics: g.metrics, Ready: g.ready, Pprof: g.boot.Admin.Pprof,
-		Access: g.access, Ledger: g.ledger, Config: g.status, ConfigText: g.configText, Targets: g.targets, Sources: g.sources,
+		Access: g.access, Ledger: g.ledger, Config: g.status, ConfigText: g.configText, Targets: g.targets, Sources: g.sources, Alerts: g.standing,
 		Gateway: console.Gateway{
 			Pause: g.pause, Resume: g.resume, Probe: g.probe, Render: g.render, RenderAttempt: g.renderAttempt, Explain: g.explain, Take: g.take, Select: g.selector,
 			Decide: g.decide, Routes: g.routes, RoutesText: g.routesText, Try: g.tryAll,
@@ -228,7 +228,7 @@ func (g *Gateway) take(ctx context.Context, h console.StoredHook) (console.Decod
 			name = c.Name
 		}
 	}
-	a, err := s.hooks.Take(ctx, name, source.Hook{Body: h.Body, ContentType: h.ContentType, ReceivedAt: h.ReceivedAt}, h.Only)
+	a, err := s.hooks.Take(ctx, name, source.Hook{Body: h.Body, ContentType: h.ContentType, ReceivedAt: h.ReceivedAt}, intake.Taking{Only: h.Only, Released: h.Released})
 	if errors.Is(err, intake.ErrNoSource) {
 		var names []string
 		for _, c := range s.config.Sources {

@@ -44,6 +44,8 @@ type Hook struct {
 	// Import: it does not come from its source now. It is no sign of life of it, Stats.LastHook stays, and its deliveries are
 	// not in a list of what is Live, until another hook revises the conversation.
 	Import bool
+	// Released: it is an Import out of quarantine. Its deliveries are Live.
+	Released bool
 
 	// Plan says which targets get the conversation. The engine calls it inside the transaction with the id and revision
 	// that it found, and only when there is something new: once, unless the transaction had to be tried again and then
@@ -265,10 +267,12 @@ type TargetStats struct {
 
 // Stats are the gauges of a ledger.
 type Stats struct {
+	At            time.Time // the moment that they are of, on the clock that failures are stamped with
 	Targets       map[string]TargetStats
 	Quarantined   int64
 	Conversations int64                // but for those of chat.OwnPlatform
 	Bytes         int64                // on disk, log included
+	Used          int64                // bytes that count to Retention.MaxSize
 	LastHook      map[string]time.Time // per source, when the newest hook of any kind was stored
 	SetAside      int64                // damaged ledgers beside this one that have not been repaired
 }

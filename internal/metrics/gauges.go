@@ -8,7 +8,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type gaugeCollector struct {
 	read func() (Gauges, error)
 
-	up, pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes, setAside *prometheus.Desc
+	up, pending, oldest, overdue, dead, paused, silent, expected, quarantined, bytes, used, limit, setAside *prometheus.Desc
 }
 
 func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
@@ -27,13 +27,15 @@ func newGaugeCollector(read func() (Gauges, error)) *gaugeCollector {
 		expected:    desc("source_expect_every_seconds", "How long the source may be silent at most; 0: not said.", "source"),
 		quarantined: desc("quarantined", "Hooks in quarantine."),
 		bytes:       desc("ledger_bytes", "Size of the ledger on disk."),
+		used:        desc("ledger_used_bytes", "What of the ledger's size counts to ledger.retention.max_size: free pages and the log do not."),
+		limit:       desc("ledger_max_bytes", "ledger.retention.max_size, at which hooks are refused; 0: no limit."),
 		setAside:    desc("ledger_set_aside", "1 while a damaged ledger lies beside the one in use and has not been repaired."),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (g *gaugeCollector) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{g.up, g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes, g.setAside} {
+	for _, d := range []*prometheus.Desc{g.up, g.pending, g.oldest, g.overdue, g.dead, g.paused, g.silent, g.expected, g.quarantined, g.bytes, g.used, g.limit, g.setAside} {
 		out <- d
 	}
 }
@@ -66,6 +68,8 @@ func (g *gaugeCollector) Collect(out chan<- prometheus.Metric) {
 	}
 	gauge(g.quarantined, float64(values.Quarantined))
 	gauge(g.bytes, float64(values.LedgerBytes))
+	gauge(g.used, float64(values.LedgerUsed))
+	gauge(g.limit, float64(values.LedgerMax))
 	setAside := 0.0
 	if values.LedgerSetAside {
 		setAside = 1

@@ -39,6 +39,8 @@ type Gauges struct {
 
 	Quarantined int64
 	LedgerBytes int64
+	LedgerUsed  int64 // bytes that count to LedgerMax
+	LedgerMax   int64 // at which hooks are refused; 0: no limit
 
 	LedgerSetAside bool // a damaged ledger lies beside the one in use
 }
@@ -65,6 +67,7 @@ type Metrics struct {
 	ack           prometheus.Histogram
 	deliveries    *prometheus.CounterVec
 	attempts      *prometheus.CounterVec
+	own           *prometheus.CounterVec // of attempts, those of alerts; not served
 	attempt       *prometheus.HistogramVec
 	uncertain     *prometheus.CounterVec
 	mappingErrors *prometheus.CounterVec
@@ -95,6 +98,7 @@ func New(version string, read func() (Gauges, error)) *Metrics {
 		ack:           prometheus.NewHistogram(histogram("ack_seconds", "Time to answer a hook that was stored, fsync included.", fast)),
 		deliveries:    counter("deliveries_total", "Deliveries that came to an end.", "target", "outcome"),
 		attempts:      counter("attempts_total", "Attempts by what they came to.", "target", "kind"),
+		own:           counter("own_attempts", "Attempts of alerts.", "target", "kind"),
 		attempt:       prometheus.NewHistogramVec(histogram("attempt_seconds", "Duration of an attempt.", slow), []string{"target"}),
 		uncertain:     counter("uncertain_total", "Attempts that may have been taken although they failed.", "target"),
 		mappingErrors: counter("mapping_errors_total", "Deliveries that could not be rendered.", "route", "target"),
@@ -194,6 +198,13 @@ func (m *Metrics) Attempt(target, kind string, d time.Duration) {
 	if m != nil {
 		m.attempts.WithLabelValues(target, kind).Inc()
 		m.attempt.WithLabelValues(target).Observe(d.Seconds())
+	}
+}
+
+// OwnAttempt says that the attempt that is counted next is of an alert, so that Counts leaves it out.
+func (m *Metrics) OwnAttempt(target, kind string) {
+	if m != nil {
+		m.own.WithLabelValues(target, kind).Inc()
 	}
 }
 

@@ -29,7 +29,7 @@ func TestSeries(t *testing.T) {
 		return metrics.Gauges{
 			Targets:     map[string]metrics.TargetGauges{"help": {Pending: 2, Dead: 1, OldestPending: 90 * time.Second, Overdue: time.Second, Paused: true}},
 			Sources:     map[string]metrics.SourceGauges{"shop": {Silent: time.Minute, ExpectEvery: 24 * time.Hour}},
-			Quarantined: 3, LedgerBytes: 4096,
+			Quarantined: 3, LedgerBytes: 4096, LedgerUsed: 3072, LedgerMax: 1 << 20,
 		}, nil
 	})
 	m.Configured([]string{"shop"}, []string{"help"}, map[string][]string{"everything": {"help"}})

@@ -88,6 +88,9 @@ func ago(now, t time.Time) template.HTML {
 		t.UTC().Format(time.RFC3339), t.UTC().Format("2006-01-02 15:04:05")+" UTC", words))
 }
 
+// Span is a length of time as the pages write it.
+func Span(d time.Duration) string { return span(d) }
+
 // span is a length of time in its largest unit, or its two largest below a minute and a day.
 func span(d time.Duration) string {
 	switch {

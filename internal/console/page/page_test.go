@@ -75,6 +75,7 @@ func full() []page.View {
 		Name: "help", Type: "zendesk", Health: "paused", Paused: true, Since: now, NextProbe: now.Add(time.Minute), HeldUntil: now.Add(time.Hour), Reason: hostile,
 		Stats: ledger.TargetStats{Counts: ledger.Counts{Pending: 1234567, Delivered: 5}, DeadRows: 3, OldestPending: now}, InFlight: 2, Workers: 4,
 		LastFailure: now, LastError: hostile, Rate: "400/m", Checkable: true, Spark: chart,
+		Used: "400 of 400 in 1 min", UsedUp: true, Took: true, P50: 120 * time.Millisecond, P95: 3 * time.Second,
 	}
 	gone := page.Target{Name: "old", Health: "gone", Gone: true}
 	shown := page.Delivery{
@@ -106,6 +107,10 @@ func full() []page.View {
 			Dead: 3, Oldest: now.Add(-time.Hour), HookCount: 12, Delivered: 10, Targets: []page.Target{target, gone},
 			Sources:  []page.Source{{Name: "shop", Type: "smartsupp", Brand: hostile, LastHook: now, ExpectEvery: 24 * time.Hour, Silent: true, Count: 9}},
 			Failures: failures,
+			Alerts: []page.Alert{
+				{Kind: "dead", Text: hostile, Link: "/failures?" + hostile, Since: now.Add(-time.Hour), Told: now, To: hostile},
+				{Kind: "ledger", Text: "the ledger is full", Since: now},
+			},
 		},
 		page.Conversations{List: list("conversations"), Rows: []ledger.ConversationRow{row, {ID: "c2", BodiesGone: true, FirstAt: now}}},
 		conversation, masked, removed, unrouted,

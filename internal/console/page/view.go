@@ -68,6 +68,17 @@ type Overview struct {
 	Targets    []Target
 	Sources    []Source
 	Failures   []ledger.Failure
+	Alerts     []Alert
+}
+
+// Alert is something that should not last.
+type Alert struct {
+	Kind  string // as in the configuration
+	Text  string
+	Link  string // below Base
+	Since time.Time
+	Told  time.Time // last; zero: nobody was
+	To    string
 }
 
 // Target is one target with how it is.
@@ -86,6 +97,10 @@ type Target struct {
 	LastFailure time.Time
 	LastError   string
 	Rate        string
+	Used        string // of the rate, and in what time; "": there is none
+	UsedUp      bool   // deliveries wait for the rate
+	Took        bool   // there were attempts lately, P50 and P95 say how long they took
+	P50, P95    time.Duration
 	Workers     int
 	Gone        bool // not in the configuration any more
 	Checkable   bool

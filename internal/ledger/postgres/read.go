@@ -140,7 +140,8 @@ func (l *Ledger) Stats(ctx context.Context) (s ledger.Stats, err error) {
 		b.Queue(`COMMIT`)
 		return l.pool.SendBatch(ctx, &b).Close()
 	})
-	ahead := l.skew(row.FromMicros(now))
+	s.At, s.Used = row.FromMicros(now), s.Bytes
+	ahead := l.skew(s.At)
 	for name, target := range s.Targets {
 		target.OldestPending, target.Overdue = shift(target.OldestPending, -ahead), shift(target.Overdue, -ahead)
 		s.Targets[name] = target

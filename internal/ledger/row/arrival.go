@@ -112,7 +112,7 @@ func (a *Arrival) See(k *Known, revision int) {
 func (a *Arrival) PlanFor(id string, revision int) ledger.Plan {
 	if !a.asked || a.id != id || a.revision != revision {
 		a.plan = a.Hook.Plan(id, revision)
-		a.plan.Import = a.Hook.Import
+		a.plan.Import = a.Hook.Import && !a.Hook.Released
 		a.asked, a.id, a.revision = true, id, revision
 	}
 	return a.plan

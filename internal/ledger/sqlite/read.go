@@ -91,7 +91,7 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 // Stats returns the gauges. It reads counters and the ends of indexes, so its cost grows with the number of targets and
 // not with what the ledger holds.
 func (l *Ledger) Stats(ctx context.Context) (ledger.Stats, error) {
-	s := ledger.Stats{Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}, SetAside: l.aside.Load()}
+	s := ledger.Stats{At: time.Now(), Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}, SetAside: l.aside.Load()}
 	if err := l.enter(); err != nil {
 		return s, err
 	}
@@ -125,7 +125,9 @@ func targetStats(ctx context.Context, view *sql.Tx, into map[string]ledger.Targe
 
 func totals(ctx context.Context, view *sql.Tx, s *ledger.Stats) error {
 	return view.QueryRowContext(ctx, `SELECT coalesce((SELECT n FROM total WHERE name = 'conversations'), 0),
-		coalesce((SELECT n FROM total WHERE name = 'quarantined'), 0)`).Scan(&s.Conversations, &s.Quarantined)
+		coalesce((SELECT n FROM total WHERE name = 'quarantined'), 0),
+		((SELECT page_count FROM pragma_page_count) - (SELECT freelist_count FROM pragma_freelist_count)) * (SELECT page_size FROM pragma_page_size)`).
+		Scan(&s.Conversations, &s.Quarantined, &s.Used)
 }
 
 func lastHooks(ctx context.Context, view *sql.Tx, into map[string]time.Time) error {
