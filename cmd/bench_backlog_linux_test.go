@@ -9,7 +9,10 @@ import (
 	"time"
 )
 
-// backlog seeds the ledger and starts the gateway on it twice, first with the target down.
+// fewPending are more than can be delivered while the rate is measured.
+const fewPending = 120_000
+
+// backlog seeds two ledgers, and starts gateways on them, first with the target down.
 func (s *bench) backlog() {
 	var up atomic.Bool
 	var delivered atomic.Int64
@@ -22,52 +25,41 @@ func (s *bench) backlog() {
 			return "HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}"
 		})
 	})
-	m := newMeasured(s, benchTarget(address)).run(s)
-	m.take(s, newHooks(500), &s.next)
-	idle := m.idleMiB(s)
-	rate := func() (rates values) {
-		pass(time.Second) // what a start does is over
-		for range 3 {
-			before, begin := delivered.Load(), time.Now()
-			pass(time.Second)
-			rates = append(rates, float64(delivered.Load()-before)/time.Since(begin).Seconds())
-		}
-		return rates
-	}
-	m.stop()
-
 	begin := time.Now()
-	seed(s, m.ledgerFile, s.pace.backlog)
-	s.Logf("%d pending deliveries seeded in %s", s.pace.backlog, time.Since(begin).Round(time.Second))
-	m.run(s)
+	many, few := s.seeded(address, s.pace.backlog), s.seeded(address, fewPending)
+	s.Logf("%d and %d pending deliveries seeded in %s", s.pace.backlog, fewPending, time.Since(begin).Round(time.Second))
+
+	many.run(s)
 	name := fmt.Sprintf("%d pending: ", s.pace.backlog)
-	s.table.add(name+"start, process to ready", ms(m.start), "", "< 2 s", m.start < 2*time.Second)
-	stop := m.peak(s)
+	s.table.add(name+"start, process to ready", ms(many.start), "", "< 2 s", many.start < 2*time.Second)
+	stop := many.peak(s)
 	pass(3 * s.pace.window)
 	most := stop()
-	s.table.add(name+"resident memory, target down", fmt.Sprintf("%.1f MiB, idle %.1f", most, idle), "", "≤ idle + 32 MiB", most <= idle+32)
-	m.stop()
+	s.table.add(name+"resident memory, target down", fmt.Sprintf("%.1f MiB, idle %.1f", most, s.idleMiB), "", "≤ idle + 32 MiB", most <= s.idleMiB+32)
+	many.stop()
 
 	up.Store(true)
-	m.run(s)
-	many := rate()
-	m.stop()
-	few := s.drain(address, rate)
-	share := many.middle() / few.middle()
-	s.table.add(name+"delivered", fmt.Sprintf("%s; of %d pending %s", many.text("/s"), fewPending, few.text("/s")), values{share}.percent()+" of few", "≥ 80 % of few", share >= .8)
+	rate := func(m *measured) float64 {
+		m.run(s)
+		defer m.stop()
+		pass(time.Second) // what a start does is over
+		before, begin := delivered.Load(), time.Now()
+		pass(1500 * time.Millisecond)
+		return float64(delivered.Load()-before) / time.Since(begin).Seconds()
+	}
+	var manyRates, fewRates, shares values
+	for range s.pace.windows {
+		m, f := rate(many), rate(few)
+		manyRates, fewRates, shares = append(manyRates, m), append(fewRates, f), append(shares, m/f)
+	}
+	s.table.add(name+"delivered", fmt.Sprintf("%s; of %d pending %s", manyRates.text("/s"), fewPending, fewRates.text("/s")), shares.percent()+" of few", "≥ 80 % of few", shares.middle() >= .8)
 }
 
-// fewPending are more than can be delivered while the rate is measured.
-const fewPending = 100_000
-
-// drain returns the rate of a gateway with few pending deliveries.
-func (s *bench) drain(address string, rate func() values) values {
+// seeded returns a gateway that is stopped, with n pending deliveries.
+func (s *bench) seeded(address string, n int) *measured {
 	m := newMeasured(s, benchTarget(address)).run(s)
 	m.take(s, newHooks(500), &s.next)
-	m.drained(s, time.Minute)
 	m.stop()
-	seed(s, m.ledgerFile, fewPending)
-	m.run(s)
-	defer m.stop()
-	return rate()
+	seed(s, m.ledgerFile, n)
+	return m
 }

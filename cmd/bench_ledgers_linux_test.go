@@ -101,6 +101,7 @@ func (s *bench) postgres() {
 	s.closedLoop(on.served(), h, 64, s.pace.window) // connections and plans are made
 	on.drained(s, time.Minute)
 	var rates, shares, kept values
+	var busy work
 	var use usage
 	var count int64
 	for range s.pace.windows {
@@ -111,11 +112,13 @@ func (s *bench) postgres() {
 		one := s.closedLoop(on.served(), h, 64, s.pace.window)
 		on.drained(s, 2*time.Minute)
 		use.add(before, on.use(s))
+		busy.add(one)
 		count += one.all
 		rates, shares, kept = append(rates, one.rate), append(shares, one.rate/ceiling.rate), append(kept, one.kept)
 	}
 	use.per(count)
 	s.table.add(name+"durable acknowledgements, delivering", fmt.Sprintf("%s, %.0f %% delivered meanwhile", rates.text("/s"), 100*kept.middle()),
 		shares.percent(), "≥ 12 %", shares.middle() >= .12)
+	s.table.add("PostgreSQL ledger: of the processors, delivering", busy.text()+" with PostgreSQL", "", "", true)
 	s.table.add("PostgreSQL ledger: the gateway's processor for 10,000 conversations, delivered", fmt.Sprintf("%.2f s", use.processor), "", "", true)
 }

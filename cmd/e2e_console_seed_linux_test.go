@@ -140,8 +140,9 @@ func multiply(t testing.TB, ledgerFile string, samples, n, bodies int, span time
 		`INSERT INTO conversation (number, id, platform, session, revision, stale, ended_at, seen_at, bodies, fingerprints, chain, first_at)
 			SELECT s.number, 'c' || lower(hex(randomblob(13))), platform, session, revision, stale, s.at, s.at, 1, randomblob(20), chain, s.at
 			FROM spread s JOIN conversation c ON c.number = s.sample`,
-		`INSERT INTO summary SELECT s.number, revision, source, brand, platform, outcome, s.number, visitor, CASE WHEN s.number % 3 = 0 AND email <> '' THEN 'v' || s.number || '@example.com' ELSE email END,
-			rating, messages, opening, unrouted FROM spread s JOIN summary c ON c.number = s.sample`,
+		`INSERT INTO summary (number, revision, source, brand, platform, outcome, external_id, visitor, email, domain, rating, messages, opening, unrouted)
+			SELECT s.number, revision, source, brand, platform, outcome, s.number, visitor, CASE WHEN s.number % 3 = 0 AND email <> '' THEN 'v' || s.number || '@example.com' ELSE email END,
+			domain, rating, messages, opening, unrouted FROM spread s JOIN summary c ON c.number = s.sample`,
 		`INSERT INTO search (rowid, words) SELECT s.number, 'visitor ' || s.number || ' hello order ref' || (s.number % 1000) || ' parcel where is my '
 			|| CASE s.number % 50000 WHEN 7 THEN 'needle' ELSE 'hay' END || ' ' || replace(replace(c.email, '@', ' '), '.', ' ') FROM spread s JOIN summary c USING (number)`,
 		`INSERT INTO delivery (conversation, target, state, want, have, trying, doubt, lapsed, due_at, pending_since, settled_at, fence, claims, tries, first_at,
