@@ -91,6 +91,9 @@ var retainCases = map[string]func(*desk){
 	"no room":                                retainFull,
 	"by size":                                retainCrowded,
 	"by size, with nothing finished":         retainCrowdedPending,
+	"by size, for a hook at once":            retainForHook,
+	"by size, for a large hook":              retainForLargeHook,
+	"by size, for many hooks at once":        retainForHooks,
 }
 
 const day = 24 * time.Hour
@@ -255,13 +258,10 @@ func retainNothing(d *desk) {
 }
 
 // bulk accepts n conversations with a body of 64 KiB that does not compress, and returns the first error.
-func (d *desk) bulk(n int) error {
+func (d *desk) bulk(n int, targets ...string) error {
 	random := rand.NewChaCha8([32]byte{1})
 	for i := range n {
-		h := hook(fmt.Sprint("bulk", i), 5, "a")
-		h.Raw = make([]byte, 64<<10)
-		_, _ = random.Read(h.Raw)
-		if _, err := d.engine.Accept(d.Context(), h); err != nil {
+		if _, err := d.engine.Accept(d.Context(), noisy(fmt.Sprint("bulk", i), random, 64<<10, targets...)); err != nil {
 			return err
 		}
 	}
@@ -402,21 +402,112 @@ func retainCrowdedPending(d *desk) {
 
 func retainFull(d *desk) {
 	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 2 << 20 })
-	if err := d.bulk(100); !errors.Is(err, ledger.ErrFull) {
+	if err := d.bulk(100, "help"); !errors.Is(err, ledger.ErrFull) {
 		d.Fatalf("%v, want ErrFull", err)
 	}
 	if _, err := d.engine.Quarantine(d.Context(), ledger.Unreadable{Source: "shop", Raw: make([]byte, 1<<20), ReceivedAt: start}); err != nil {
 		d.Logf("quarantine: %v", err) // a megabyte of zeros is small, it may fit
 	}
-	if err := d.bulk(100); !errors.Is(err, ledger.ErrFull) {
+	if err := d.bulk(100, "help"); !errors.Is(err, ledger.ErrFull) {
 		d.Fatalf("again: %v, want ErrFull", err)
 	}
 	// Repeats take no room.
 	before := d.stats()
-	if err := d.bulk(3); err != nil {
+	if err := d.bulk(3, "help"); err != nil {
 		d.Fatalf("repeats: %v", err)
 	}
 	d.equal("conversations", d.stats().Conversations, before.Conversations)
-	d.must(d.engine.Retain(d.Context(), in(31)))
+	for _, c := range d.claimAll("help", lease).Deliveries {
+		d.settle(c, ledger.Dead, dead)
+	}
+	if err := d.bulk(100, "help"); !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("with dead deliveries: %v, want ErrFull", err)
+	}
+	d.must(d.engine.Retain(d.Context(), in(91)))
 	d.accept(to(hook("c1", 5, "a"), "help"), ledger.Accepted, 1)
+}
+
+// noisy is a hook whose body does not get smaller when it is packed.
+func noisy(id string, random *rand.ChaCha8, bytes int, targets ...string) ledger.Hook {
+	h := to(hook(id, 5, "a"), targets...)
+	h.Raw = make([]byte, bytes)
+	_, _ = random.Read(h.Raw)
+	return h
+}
+
+// retainForHook: nobody runs retention, and yet a hook is refused only when nothing finished is left.
+func retainForHook(d *desk) {
+	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 8 << 20 })
+	random := rand.NewChaCha8([32]byte{4})
+	d.accept(to(hook("pending", 5, "a"), "later"), ledger.Accepted, 1)
+	d.accept(to(hook("dead", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(d.claim("help"), ledger.Dead, dead)
+	for i := range 250 {
+		d.accept(noisy(fmt.Sprint("bulk", i), random, 64<<10, "log"), ledger.Accepted, 1)
+		d.settle(d.claim("log"), ledger.Delivered, delivered)
+	}
+	d.equal("kept", d.kept(), []string{"dead", "pending"})
+	d.must(d.engine.Ready(d.Context()))
+	d.audit()
+	var err error
+	taken := 0
+	for ; taken < 200 && err == nil; taken++ {
+		_, err = d.engine.Accept(d.Context(), noisy(fmt.Sprint("waits", taken), random, 64<<10, "log"))
+	}
+	if !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("%v, want ErrFull: nothing finished is left", err)
+	}
+	if size := d.stats().Bytes; taken < 40 {
+		d.Fatalf("after %d hooks a ledger of %d bytes is full", taken, size)
+	}
+	for _, c := range d.claimAll("log", lease).Deliveries[:10] {
+		d.settle(c, ledger.Delivered, delivered)
+	}
+	d.accept(noisy("again", random, 64<<10, "log"), ledger.Accepted, 1)
+}
+
+// retainForLargeHook: one that takes a quarter of the ledger has its room made; one that is larger than the ledger costs
+// nobody else's.
+func retainForLargeHook(d *desk) {
+	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 8 << 20 })
+	random := rand.NewChaCha8([32]byte{5})
+	for i := range 110 {
+		d.accept(noisy(fmt.Sprint("bulk", i), random, 64<<10, "log"), ledger.Accepted, 1)
+		d.settle(d.claim("log"), ledger.Delivered, delivered)
+	}
+	if _, err := d.engine.Accept(d.Context(), noisy("huge", random, 9<<20, "log")); !errors.Is(err, ledger.ErrFull) {
+		d.Fatalf("a hook larger than the ledger: %v, want ErrFull", err)
+	}
+	if _, _, err := d.engine.Raw(d.Context(), "bulk50", 1); err != nil {
+		d.Fatalf("what was there before it: %v", err)
+	}
+	for i := range 6 {
+		d.accept(noisy(fmt.Sprint("large", i), random, 2<<20, "log"), ledger.Accepted, 1)
+		d.settle(d.claim("log"), ledger.Delivered, delivered)
+	}
+	if _, err := d.engine.Quarantine(d.Context(), ledger.Unreadable{Source: "shop", Raw: noisy("", random, 2<<20).Raw, ReceivedAt: start}); err != nil {
+		d.Fatalf("a large hook in quarantine: %v", err)
+	}
+	if _, _, err := d.engine.Raw(d.Context(), "bulk50", 1); !errors.Is(err, ledger.ErrNotFound) {
+		d.Fatalf("what was there before: %v, want ErrNotFound", err)
+	}
+	d.audit()
+}
+
+// retainForHooks: many wait for the same room.
+func retainForHooks(d *desk) {
+	d.reopen(keeping, func(o *Options) { o.Retention.MaxSize = 8 << 20 })
+	_, err := concurrently(16, func(worker int) (ledger.Result, error) {
+		random := rand.NewChaCha8([32]byte{6, byte(worker)})
+		for i := range 20 {
+			h := noisy(fmt.Sprintf("bulk%d-%d", worker, i), random, 64<<10)
+			h.Plan = func(string, int) ledger.Plan { return ledger.Plan{} } // nobody wants it, so it is finished
+			if _, err := d.engine.Accept(d.Context(), h); err != nil {
+				return "", err
+			}
+		}
+		return "", nil
+	})
+	d.must(err)
+	d.equal("conversations", d.stats().Conversations, int64(320))
 }

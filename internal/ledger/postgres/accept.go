@@ -16,8 +16,9 @@ import (
 )
 
 // Accept stores a hook with its deliveries, unless it repeats an earlier one. It returns ledger.ErrFull when there is no
-// room; another error means, too, that the hook is not known to be stored and that the sender must not be told so. While
-// the database cannot be reached it waits for some seconds.
+// room and no finished conversation is left to make some; another error means, too, that the hook is not known to be
+// stored and that the sender must not be told so. While the database cannot be reached, and while room is made, it waits
+// for some seconds.
 //
 // A stale snapshot changes no revision. Its body is kept under a number of its own, see Raw.
 func (l *Ledger) Accept(ctx context.Context, h ledger.Hook) (ledger.Acceptance, error) {
@@ -27,7 +28,7 @@ func (l *Ledger) Accept(ctx context.Context, h ledger.Hook) (ledger.Acceptance, 
 		return ledger.Acceptance{}, err
 	}
 	a := &arrival{Arrival: packed}
-	if err := l.accepts.submit(ctx, l, a); err != nil {
+	if err := l.roomy(ctx, len(a.Body), func() error { return l.accepts.submit(ctx, l, a) }); err != nil {
 		return ledger.Acceptance{}, err
 	}
 	return a.answer, nil
@@ -236,33 +237,38 @@ func (d *desk) fanOut(a *arrival, k *talk, expired bool) error {
 func (l *Ledger) Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Quarantined, error) {
 	answer := ledger.Quarantined{ID: "q" + chat.NewID("quarantine", u.Source, string(u.Raw))[1:]}
 	packed := l.codec.Pack(u.Raw)
-	err := l.once(ctx, hookPatience, func() error {
-		if err := l.measure(ctx); err != nil {
-			return err
-		}
-		answer.Repeat = false
-		return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
-			b.Queue(`SELECT pg_advisory_xact_lock($1)`, l.key("quarantine", answer.ID))
-			each(b, func(pgx.Rows) error { answer.Repeat = true; return nil }, `SELECT true FROM quarantine WHERE id = $1`, answer.ID)
-		}, func(t *tx) error {
-			if !answer.Repeat {
-				if err := l.reserve(len(packed)); err != nil {
-					return err
-				}
-				received := u.ReceivedAt
-				if received.IsZero() {
-					received = t.now
-				}
-				t.write(`INSERT INTO quarantine (id, source, received_at, content_type, reason, raw) VALUES ($1, $2, $3, $4, $5, $6)`,
-					answer.ID, clean(u.Source), row.Micros(received), clean(u.ContentType), clean(u.Reason), packed)
-				t.add("quarantined", 1)
-			}
-			t.heard(u.Source, u.ReceivedAt)
-			return nil
-		})
+	err := l.roomy(ctx, len(packed), func() error {
+		return l.once(ctx, hookPatience, func() error { return l.quarantine(ctx, u, packed, &answer) })
 	})
 	if err != nil {
 		return ledger.Quarantined{}, err
 	}
 	return answer, nil
+}
+
+// quarantine is one try of Quarantine.
+func (l *Ledger) quarantine(ctx context.Context, u ledger.Unreadable, packed []byte, answer *ledger.Quarantined) error {
+	if err := l.measure(ctx); err != nil {
+		return err
+	}
+	answer.Repeat = false
+	return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+		b.Queue(`SELECT pg_advisory_xact_lock($1)`, l.key("quarantine", answer.ID))
+		each(b, func(pgx.Rows) error { answer.Repeat = true; return nil }, `SELECT true FROM quarantine WHERE id = $1`, answer.ID)
+	}, func(t *tx) error {
+		if !answer.Repeat {
+			if err := l.reserve(len(packed)); err != nil {
+				return err
+			}
+			received := u.ReceivedAt
+			if received.IsZero() {
+				received = t.now
+			}
+			t.write(`INSERT INTO quarantine (id, source, received_at, content_type, reason, raw) VALUES ($1, $2, $3, $4, $5, $6)`,
+				answer.ID, clean(u.Source), row.Micros(received), clean(u.ContentType), clean(u.Reason), packed)
+			t.add("quarantined", 1)
+		}
+		t.heard(u.Source, u.ReceivedAt)
+		return nil
+	})
 }

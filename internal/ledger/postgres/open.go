@@ -82,8 +82,9 @@ type Ledger struct {
 	retention atomic.Pointer[ledger.Retention]
 	room      room
 	crowd     row.Crowd
-	restored  atomic.Int64 // when it was restored from a copy, in microseconds of the database; 0: never
-	owed      atomic.Bool  // bodies of today went near max_size, and their space has not been given back
+	squeezing chan struct{} // held by the one who makes room for a hook
+	restored  atomic.Int64  // when it was restored from a copy, in microseconds of the database; 0: never
+	owed      atomic.Bool   // bodies of today went near max_size, and their space has not been given back
 
 	accepts group[arrival]
 	settles group[settling]
@@ -123,7 +124,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Ledger, err error) {
 		return nil, err
 	}
 	l := &Ledger{
-		options: o, place: place(config), slot: int16(3 * rand.IntN(slots/3)), replica: strconv.FormatUint(rand.Uint64(), 36),
+		squeezing: make(chan struct{}, 1), options: o, place: place(config), slot: int16(3 * rand.IntN(slots/3)), replica: strconv.FormatUint(rand.Uint64(), 36),
 		schema: config.ConnConfig.RuntimeParams["search_path"],
 	}
 	l.Keep(o.Retention)

@@ -5,17 +5,13 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"math"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 	"github.com/afterchat/afterchat/internal/ledger/row"
@@ -41,31 +37,43 @@ func (l *Ledger) Retain(ctx context.Context, now time.Time) error {
 	if err := l.inForce(ctx); err != nil {
 		return err
 	}
+	today, release, err := l.lockRetention(ctx)
+	if err != nil || release == nil {
+		return err
+	}
+	defer release()
+	return l.retain(ctx, shift(now, l.skew(today)))
+}
+
+// lockRetention makes this replica the one that removes things, until release is called, and returns the database's time.
+// release is nil if another one, or another call, is at it.
+func (l *Ledger) lockRetention(ctx context.Context) (now time.Time, release func(), err error) {
 	locking, cancel := brief(ctx)
 	defer cancel()
 	conn, err := l.pool.Acquire(locking)
 	if err != nil {
-		return explain(err)
+		return now, nil, explain(err)
 	}
-	defer conn.Release()
 	var mine bool
-	var today int64
-	if err := conn.QueryRow(locking, `SELECT pg_try_advisory_lock($1), `+nowMicros, l.key("retain", "")).Scan(&mine, &today); err != nil || !mine {
-		return explain(err)
+	var micros int64
+	if err := conn.QueryRow(locking, `SELECT pg_try_advisory_lock($1), `+nowMicros, l.key("retain", "")).Scan(&mine, &micros); err != nil || !mine {
+		conn.Release()
+		return now, nil, explain(err)
 	}
-	defer func() {
+	return row.FromMicros(micros), func() {
+		defer conn.Release()
 		unlocking, cancel := brief(context.WithoutCancel(ctx))
 		defer cancel()
 		if _, err := conn.Exec(unlocking, `SELECT pg_advisory_unlock($1)`, l.key("retain", "")); err != nil {
 			_ = conn.Conn().Close(unlocking) // the lock goes with the connection
 		}
-	}()
-	return l.retain(ctx, shift(now, l.skew(row.FromMicros(today))))
+	}, nil
 }
 
 func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 	keep := *l.retention.Load()
 	steps := []func(context.Context) error{
+		l.setClockRight,
 		func(ctx context.Context) error { return l.ensureDays(ctx, dayOf(now)) },
 		l.finishRename,
 		func(ctx context.Context) error { return l.exec(ctx, classify) },
@@ -168,196 +176,6 @@ func (t *tx) expire(k *talk, now, until time.Time) bool {
 		t.write(`DELETE FROM attempt WHERE day = $1 AND conversation = $2`, k.day, k.Number)
 	}
 	return true
-}
-
-// unneeded are the conversations with bodies of a day that nobody waits for.
-const unneeded = `bodies AND day = %d AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.conversation = conversation.number AND state IN (0, 2))`
-
-// endOfTime is later than any hook comes.
-var endOfTime = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
-
-// makeRoom takes the bodies of finished conversations whatever their age, from when the ledger is near its limit until it
-// is not. A day before today goes as a whole, as it does when it is old: what of it is needed moves to today. Of today the
-// oldest go that make up what is too much, and its partitions are written anew.
-func (l *Ledger) makeRoom(ctx context.Context, now time.Time) error {
-	limit := l.retention.Load().MaxSize
-	if limit <= 0 {
-		return nil
-	}
-	size, err := l.size(ctx)
-	if err != nil {
-		return err
-	}
-	if !row.Crowded(size, limit) {
-		l.crowd.Eased()
-		return nil
-	}
-	l.crowd.Warn(l.options.Logger, size, limit)
-	days, err := listDays(ctx, l.pool)
-	if err != nil {
-		return explain(err)
-	}
-	for _, day := range days {
-		if day > dayOf(now) {
-			break // made ahead
-		}
-		if day < dayOf(now) {
-			err = l.clearDay(ctx, day, dayOf(now))
-		} else {
-			err = l.thinDay(ctx, day, size-row.Roomy(limit))
-		}
-		if err != nil {
-			return err
-		}
-		if size, err = l.size(ctx); err != nil {
-			return err
-		}
-		if size <= row.Roomy(limit) {
-			break
-		}
-	}
-	if !row.Crowded(size, limit) {
-		l.crowd.Eased()
-	}
-	return l.ensureDays(ctx, dayOf(now))
-}
-
-// clearDay takes what is finished of a day before today, and drops the day.
-func (l *Ledger) clearDay(ctx context.Context, day, today int) error {
-	freed, err := l.strip(ctx, day, math.MaxInt64)
-	if err != nil {
-		return err
-	}
-	if freed == 0 {
-		var needed bool
-		err := l.read(ctx, `SELECT EXISTS (SELECT 1 FROM conversation WHERE day = $1 AND bodies)`, []any{day}, &needed)
-		if err != nil || needed {
-			return err // nothing would be won
-		}
-	}
-	_, err = l.dropDay(ctx, day, today)
-	return err
-}
-
-// thinDay takes the oldest of what is finished of today until so many bytes are free, and gives them back. Whoever
-// wants to read or write bodies of today waits until what is left has been written anew.
-func (l *Ledger) thinDay(ctx context.Context, day int, bytes int64) error {
-	if !l.owed.Load() {
-		freed, err := l.strip(ctx, day, bytes)
-		if err != nil || freed == 0 {
-			return err
-		}
-		l.owed.Store(true)
-	}
-	conn, err := l.pool.Acquire(ctx)
-	if err != nil {
-		return explain(err)
-	}
-	defer conn.Release()
-	if alone, err := unseen(ctx, conn); err != nil || !alone {
-		return explain(err)
-	}
-	before, err := l.size(ctx)
-	if err != nil {
-		return explain(err)
-	}
-	// Whoever reads for long is not waited for: hooks wait behind this lock.
-	if _, err := conn.Exec(ctx, `SET lock_timeout = '2s'`); err != nil {
-		return explain(err)
-	}
-	for _, table := range partitioned {
-		if _, err = conn.Exec(ctx, `VACUUM (FULL) `+partition(table, day)); err != nil {
-			break
-		}
-	}
-	resetting, cancel := brief(context.WithoutCancel(ctx))
-	defer cancel()
-	if _, err := conn.Exec(resetting, `RESET lock_timeout`); err != nil {
-		_ = conn.Conn().Close(resetting)
-	}
-	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == "55P03" {
-		l.options.Logger.Info("the partition of today is in use; its space is given back later")
-		return nil
-	}
-	if err != nil {
-		return explain(err)
-	}
-	after, err := l.size(ctx)
-	l.owed.Store(err != nil || after >= before) // something that is not seen here holds on to it; no more goes until then
-	return explain(err)
-}
-
-// unseen waits until no transaction of the database sees any more what has been deleted so far, for until then its space
-// is not given back. It tells whether that came soon.
-func unseen(ctx context.Context, conn *pgxpool.Conn) (bool, error) {
-	var mark string
-	if err := conn.QueryRow(ctx, `SELECT pg_current_xact_id()::xid::text`).Scan(&mark); err != nil {
-		return false, err
-	}
-	for range 100 {
-		var seen bool
-		err := conn.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-			AND (age(backend_xmin) > age($1::text::xid) OR age(backend_xid) > age($1::text::xid)))`, mark).Scan(&seen)
-		if err != nil || !seen {
-			return err == nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return false, ctx.Err()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	return false, nil
-}
-
-// strip takes the bodies of the finished conversations of a day, the oldest first, until they make up so many bytes.
-func (l *Ledger) strip(ctx context.Context, day int, bytes int64) (freed int64, err error) {
-	var seen, number int64
-	for freed < bytes {
-		numbers, err := l.aged(ctx, fmt.Sprintf(unneeded, day), endOfTime, &seen, &number)
-		if err != nil || len(numbers) == 0 {
-			return freed, err
-		}
-		var won int64
-		err = l.once(ctx, patience, func() error {
-			var found talks
-			sizes := map[int64]int64{}
-			won = 0
-			return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
-				found.queue(b, `number = ANY ($1) AND day = $2 AND bodies`, numbers, day)
-				each(b, func(rows pgx.Rows) error {
-					var number, size int64
-					err := rows.Scan(&number, &size)
-					sizes[number] = size
-					return err
-				}, `SELECT conversation, sum(pg_column_size(decoded) + pg_column_size(raw))::bigint FROM body
-					WHERE day = $1 AND conversation = ANY ($2) GROUP BY conversation`, day, numbers)
-			}, func(t *tx) error {
-				slices.SortFunc(found, func(a, b *talk) int { return cmp.Or(cmp.Compare(a.seenAt, b.seenAt), cmp.Compare(a.Number, b.Number)) })
-				gone := []int64{}
-				for _, k := range found {
-					if freed+won >= bytes {
-						break
-					}
-					if row.Finished(k.rows) {
-						k.Bodies, k.changed = false, true
-						gone, won = append(gone, k.Number), won+max(sizes[k.Number], 1)
-					}
-				}
-				for _, table := range partitioned {
-					t.write(`DELETE FROM `+table+` WHERE day = $1 AND conversation = ANY ($2)`, day, gone)
-				}
-				t.forgetListed(gone)
-				t.storeTalks(found)
-				return nil
-			})
-		})
-		if err != nil {
-			return freed, err
-		}
-		freed += won
-	}
-	return freed, nil
 }
 
 // forgetListed takes what lists show of conversations whose bodies go.

@@ -126,13 +126,15 @@ const readyRoom = 256 << 10
 // Ready commits something now, fsync included, and returns why that is not possible. It does not wait for a database
 // that is away. After the server's disk was full it writes as much as a long chat has, until that is possible.
 func (l *Ledger) Ready(ctx context.Context) error {
-	err := l.once(ctx, 0, func() error {
-		if err := l.measure(ctx); err != nil {
-			return err
-		}
-		return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
-			t.add("ready", 1)
-			return l.reserve(1)
+	err := l.roomy(ctx, 1, func() error {
+		return l.once(ctx, 0, func() error {
+			if err := l.measure(ctx); err != nil {
+				return err
+			}
+			return l.transact(ctx, l.slot+1, 1, func(*pgx.Batch) {}, func(t *tx) error {
+				t.add("ready", 1)
+				return l.reserve(1)
+			})
 		})
 	})
 	if err != nil || !l.room.lacking.Load() {
