@@ -233,6 +233,13 @@ func (c *counter) keep() (release func()) {
 	return func() { close(kept) }
 }
 
+// pass keeps no answers back from now on.
+func (c *counter) pass() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = nil
+}
+
 // holding are the keys of requests that were taken and whose answers are kept back.
 func (c *counter) holding() []string {
 	c.mu.Lock()

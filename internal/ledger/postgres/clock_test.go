@@ -1,9 +1,11 @@
-// This file tests replicas whose clocks are wrong by hours.
+// This file tests clocks that are wrong by hours: of replicas, and of the database.
 
 package postgres
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -136,4 +138,48 @@ func clocksOfStates(t *testing.T, right, odd *Ledger, clock func() time.Time) {
 	if _, err := right.Conversation(t.Context(), "c3"); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("what is older than its retention: %v, want ErrNotFound", err)
 	}
+}
+
+// After the database's clock was set back, what was accepted or tried before is due at once, and a lease of before ends
+// within the hour. A long hold is no such thing.
+func TestE2EPostgresClockSetBack(t *testing.T) {
+	t.Parallel()
+	at := url(t)
+	l := open(t, at, Options{})
+	accept(t, l, hook("tried", "help"))
+	d := claim(t, l, "help", time.Hour).Deliveries[0]
+	again := ledger.Settlement{ID: "tried", Target: "help", Revision: 1, Fence: d.Fence, Tried: true, DueAt: time.Now().Add(time.Minute), FirstAt: time.Now()}
+	if _, err := l.Settle(t.Context(), again); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, l, hook("leased", "help"))
+	claim(t, l, "help", 30*time.Second)
+	accept(t, l, hook("accepted", "help"))
+	ahead := (5 * time.Hour).Microseconds() // it was, when they came
+	sql(t, at, fmt.Sprintf(`UPDATE delivery SET due_at = due_at + %[1]d, pending_since = pending_since + %[1]d,
+		settled_at = CASE WHEN settled_at > 0 THEN settled_at + %[1]d ELSE 0 END`, ahead))
+	held := hook("held", "help")
+	plan := held.Plan("", 0)
+	plan.Deliveries[0].Hold = 48 * time.Hour
+	held.Plan = func(string, int) ledger.Plan { return plan }
+	accept(t, l, held)
+	if got := claim(t, l, "help", time.Hour); len(got.Deliveries) > 0 {
+		t.Fatalf("%d are due before anybody has looked", len(got.Deliveries))
+	}
+	if err := l.Retain(t.Context(), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	got := claim(t, l, "help", 2*time.Hour)
+	var ids []string
+	for _, d := range got.Deliveries {
+		ids = append(ids, d.ID)
+	}
+	slices.Sort(ids)
+	if want := []string{"accepted", "tried"}; !slices.Equal(ids, want) {
+		t.Errorf("claimed %v, want %v", ids, want)
+	}
+	if !near(got.Next, time.Now().Add(time.Hour)) {
+		t.Errorf("the lease ends in %s, want an hour", time.Until(got.Next))
+	}
+	sound(t, l)
 }

@@ -302,6 +302,19 @@ func (c *Cluster) Running() bool {
 	}
 }
 
+// Process is the id of the server's first process.
+func (c *Cluster) Process() int { return c.server.Process.Pid }
+
+// Time asks the server what time it is.
+func (c *Cluster) Time(ctx context.Context) (time.Time, error) {
+	out, err := c.command(ctx, "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", c.URL(""), "--command", "SELECT extract(epoch FROM clock_timestamp())").Output()
+	if err != nil {
+		return time.Time{}, fmt.Errorf("psql: %w", err)
+	}
+	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	return time.UnixMicro(int64(seconds * 1e6)), err
+}
+
 // Log returns what the server has said.
 func (c *Cluster) Log() string {
 	text, err := os.ReadFile(c.log.Name())
