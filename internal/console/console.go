@@ -70,6 +70,8 @@ type Gateway struct {
 	Decide func(c *chat.Conversation) pipeline.Explanation
 	// Routes are the routes in force, in their order.
 	Routes func() []Route
+	// Samples are the hooks that the tests of the configuration in force are made with.
+	Samples func() []Sample
 	// RoutesText is the YAML of the routes in force, as they are written in the file; "" if there are none.
 	RoutesText func() (string, error)
 	// Try runs the tests of the configuration in force.

@@ -23,6 +23,13 @@ func getRoutes(q *request) (any, error) {
 	return List[Route]{Items: append([]Route{}, q.console.Routes()...)}, nil
 }
 
+// Sample is the hook that a test of the configuration is made with.
+type Sample struct {
+	Test   string // its name
+	Source string
+	Read   func() ([]byte, error)
+}
+
 // Explain asks what a hook would become.
 type Explain struct {
 	Source string `json:"source" doc:"name of the source that the hook is for"`

@@ -6,7 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/console/page"
@@ -26,15 +28,8 @@ func playgroundPage(v *visit) (page.View, error) {
 	if out.Source == "" && len(out.Sources) > 0 {
 		out.Source = out.Sources[0]
 	}
-	if id := v.values.Get("quarantine"); id != "" && v.who.May(Operator) {
-		u, err := v.console.Ledger.Unreadable(v.Request().Context(), id)
-		if err != nil {
-			return nil, err
-		}
-		if err := v.console.audit(v.Request().Context(), v.who, "reveal", "quarantine "+id, "in the playground"); err != nil {
-			return nil, err
-		}
-		out.Source, out.Payload, out.ContentType = u.Source, string(u.Raw), u.ContentType
+	if err := v.pick(&out); err != nil {
+		return nil, err
 	}
 	if out.RoutesYAML == "" && v.console.RoutesText != nil {
 		var err error
@@ -70,6 +65,65 @@ func playgroundPage(v *visit) (page.View, error) {
 		out.Outputs = append(out.Outputs, outputView(t, explained.Previews[t.Target]))
 	}
 	return out, nil
+}
+
+// pick fills in a hook that is there: of a conversation, out of quarantine, of a test of the configuration. Whoever sees a
+// stored one stands in the audit log.
+func (v *visit) pick(out *page.Playground) error {
+	var samples []Sample
+	if v.console.Samples != nil {
+		samples = v.console.Samples()
+	}
+	out.Samples = each(samples, func(s Sample) string { return s.Test })
+	conversation, quarantined, test := strings.TrimSpace(v.values.Get("conversation")), v.values.Get("quarantine"), v.values.Get("sample")
+	switch {
+	case conversation != "":
+		out.Conversation = conversation
+		return v.pickConversation(out, conversation)
+	case quarantined != "":
+		u, err := v.console.Ledger.Unreadable(v.Request().Context(), quarantined)
+		if err != nil {
+			return err
+		}
+		out.Source, out.Payload, out.ContentType = u.Source, string(u.Raw), u.ContentType
+		return v.console.audit(v.Request().Context(), v.who, "reveal", "quarantine "+quarantined, "in the playground")
+	case test != "":
+		i := slices.IndexFunc(samples, func(s Sample) bool { return s.Test == test })
+		if i < 0 {
+			return &refusal{status: http.StatusNotFound, detail: fmt.Sprintf("The configuration has no test %q", test), hint: "It may have changed since the page was made."}
+		}
+		body, err := samples[i].Read()
+		if err != nil {
+			return &refusal{status: http.StatusNotFound, detail: "The sample of the test cannot be read", hint: err.Error()}
+		}
+		out.Sample, out.Source, out.Payload = test, samples[i].Source, string(body)
+	}
+	return nil
+}
+
+// pickConversation fills in the hook of a revision, the newest unless the address says which.
+func (v *visit) pickConversation(out *page.Playground, id string) error {
+	ctx := v.Request().Context()
+	row, err := v.console.Ledger.Look(ctx, id)
+	if err != nil {
+		return err
+	}
+	revision := row.Revision
+	if text := v.values.Get("revision"); text != "" && text != "0" {
+		if revision, err = strconv.Atoi(text); err != nil {
+			return &InputError{Text: fmt.Sprintf("%q is no number of a revision", text), Hint: "write 1, 2, …, or 0 for the newest"}
+		}
+	}
+	said, err := v.console.Ledger.Revision(ctx, id, revision)
+	if err != nil {
+		return err
+	}
+	body, contentType, err := v.console.Ledger.Raw(ctx, id, revision)
+	if err != nil {
+		return err
+	}
+	out.Source, out.Payload, out.ContentType = said.Source, string(body), contentType
+	return v.console.audit(ctx, v.who, "reveal", id, fmt.Sprintf("the hook of revision %d, in the playground", revision))
 }
 
 // typed is what was typed into a field of several lines, with the ends of lines that a file has: forms have others.

@@ -3,6 +3,8 @@
 package gateway
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +14,9 @@ import (
 
 	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/connectors"
+	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/console"
+	"github.com/afterchat/afterchat/internal/intake"
 	"github.com/afterchat/afterchat/internal/pipeline"
 	"github.com/afterchat/afterchat/internal/source"
 )
@@ -77,18 +81,10 @@ func explain(cfg *config.Config, sourceName string, body []byte, contentType str
 		if s.Name != sourceName {
 			continue
 		}
-		decoder, err := Decoder(s)
+		c, err := conversationOf(s, body, contentType, received)
 		if err != nil {
 			return nil, err
 		}
-		decoded, err := decoder.Decode(source.Hook{Body: body, ContentType: contentType, ReceivedAt: received})
-		if unreadable, ok := errors.AsType[*source.Error](err); ok {
-			err = notKept(unreadable)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("the hook would be kept in quarantine: %w", err)
-		}
-		c := decoded.Conversation
 		c.Source, c.Brand, c.ReceivedAt, c.Revision = s.Name, s.Brand, received, 1
 		c.Normalize()
 		if kept := cfg.Pipeline.AtIntake(&c); kept != nil {
@@ -103,6 +99,30 @@ func explain(cfg *config.Config, sourceName string, body []byte, contentType str
 		names = append(names, s.Name)
 	}
 	return nil, unknownName("source", sourceName, names)
+}
+
+// conversationOf decodes a hook of a source, or what was kept in its place after redaction.
+func conversationOf(s config.Source, body []byte, contentType string, received time.Time) (c chat.Conversation, err error) {
+	if contentType == intake.RedactedType {
+		d := json.NewDecoder(bytes.NewReader(body))
+		d.UseNumber()
+		if err := d.Decode(&c); err != nil {
+			return c, &source.Error{Reason: "it is no redacted conversation: " + err.Error(), Err: err}
+		}
+		return c, nil
+	}
+	decoder, err := Decoder(s)
+	if err != nil {
+		return c, err
+	}
+	decoded, err := decoder.Decode(source.Hook{Body: body, ContentType: contentType, ReceivedAt: received})
+	if unreadable, ok := errors.AsType[*source.Error](err); ok {
+		err = notKept(unreadable)
+	}
+	if err != nil {
+		return c, fmt.Errorf("the hook would be kept in quarantine: %w", err)
+	}
+	return decoded.Conversation, nil
 }
 
 // redactions lists, for each target, what the routes that make its delivery redact.

@@ -33,7 +33,7 @@ func (g *Gateway) console() http.Handler {
 		Access: g.access, Ledger: g.ledger, Config: g.status, ConfigText: g.configText, Targets: g.targets, Sources: g.sources, Alerts: g.standing,
 		Gateway: console.Gateway{
 			Pause: g.pause, Resume: g.resume, Probe: g.probe, Render: g.render, RenderAttempt: g.renderAttempt, Explain: g.explain, Take: g.take, Select: g.selector,
-			Decide: g.decide, Routes: g.routes, RoutesText: g.routesText, Try: g.tryAll,
+			Decide: g.decide, Routes: g.routes, RoutesText: g.routesText, Samples: g.samples, Try: g.tryAll,
 			Plan:     func(c *chat.Conversation) ledger.Plan { return g.planner(g.setup.Load().config.Pipeline)(c) },
 			Replayed: g.replayed,
 		},

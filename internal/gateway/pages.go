@@ -38,6 +38,16 @@ func (g *Gateway) routes() []console.Route {
 // routesText is the YAML of the routes in force.
 func (g *Gateway) routesText() (string, error) { return g.setup.Load().config.RoutesText() }
 
+// samples lists the hooks of the tests of the configuration in force.
+func (g *Gateway) samples() []console.Sample {
+	cfg := g.setup.Load().config
+	var out []console.Sample
+	for _, t := range cfg.Tests {
+		out = append(out, console.Sample{Test: t.Name, Source: t.Source, Read: func() ([]byte, error) { return os.ReadFile(cfg.Resolve(t.Sample)) }})
+	}
+	return out
+}
+
 // tryAll runs the tests of the configuration in force.
 func (g *Gateway) tryAll(ctx context.Context) []console.Trial {
 	cfg := g.setup.Load().config

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -191,5 +192,72 @@ func TestReplayPage(t *testing.T) {
 	audit := get[console.List[console.Audited]](c, "/audit").Items
 	if len(audit) != 1 || audit[0].Action != "reveal" || audit[0].Object != "replay" || audit[0].Detail != "target:help" {
 		t.Errorf("audited: %+v", audit)
+	}
+}
+
+// TestPlaygroundPicks: the playground takes the hook of a conversation, also where redaction has left no hook, and those of
+// the tests; who looked at a stored one is audited.
+func TestPlaygroundPicks(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "sample.json"), chatHook(7, "sample@example.com", 3, "from a file"))
+	text := strings.Replace(fmt.Sprintf(apiConfig, `, tokens: [{name: v, token: viewer-0123456789abcdef, role: viewer}, {name: o, token: operator-0123456789abcdef, role: operator}]`),
+		"routes:", "tests:\n  - {name: a file, source: shop, sample: sample.json, expect: {routes: [rated]}}\n  - {name: no file, source: shop, sample: nowhere.json, expect: {routes: [rated]}}\nroutes:", 1)
+	for name, redact := range map[string]string{"as it came": "", "redacted": "redact:\n  cards: {find: [card], at: intake}\nroutes:"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "afterchat.yaml")
+			gone := filepath.Join(filepath.Dir(path), "gone.json")
+			writeFile(t, gone, "{}")
+			config := strings.NewReplacer("sample.json", filepath.Join(folder, "sample.json"), "nowhere.json", gone).Replace(text)
+			if redact != "" {
+				config = strings.Replace(config, "routes:\n  - name: rated", redact+"\n  - name: rated", 1)
+			}
+			writeFile(t, path, config)
+			r := startFrom(t, path, newMoody(), nil)
+			if err := os.Remove(gone); err != nil {
+				t.Fatal(err)
+			}
+			c := newClient(t, r, "operator-0123456789abcdef")
+			r.chat(t, chatHook(1, "ada@example.com", 1, "my card is 4111 1111 1111 1111"))
+			r.settled(t)
+			id := get[console.List[console.Conversation]](c, "/conversations").Items[0].ID
+			look := func(query string, want ...string) {
+				t.Helper()
+				status, _, text := c.ask("GET", "/playground?"+query, "")
+				if status != http.StatusOK {
+					t.Errorf("%s: %d %s", query, status, text)
+				}
+				for _, part := range want {
+					if !strings.Contains(string(text), part) {
+						t.Errorf("%s does not show %q:\n%s", query, part, text)
+					}
+				}
+			}
+			look("", "<option>a file</option>", "Paste the body of a hook")
+			look("conversation="+id, "ada@example.com", "What the targets get", "Ada says my card is", `value="`+id+`"`)
+			look("conversation="+id+"&revision=1", "ada@example.com", "What the targets get")
+			look("sample=a+file", "sample@example.com", "Ada says from a file", "<option selected>a file</option>")
+			for query, want := range map[string]int{
+				"conversation=none": http.StatusNotFound, "conversation=" + id + "&revision=2": http.StatusNotFound, "conversation=" + id + "&revision=x": http.StatusBadRequest,
+				"sample=none": http.StatusNotFound, "sample=no+file": http.StatusNotFound,
+			} {
+				if status, _, text := c.ask("GET", "/playground?"+query, ""); status != want {
+					t.Errorf("%s: %d, want %d: %s", query, status, want, text)
+				}
+			}
+			audit := get[console.List[console.Audited]](c, "/audit").Items
+			if len(audit) != 2 || audit[0].Action != "reveal" || audit[0].Object != id || audit[0].Detail != "the hook of revision 1, in the playground" || audit[0].Who != "o" {
+				t.Errorf("audited: %+v", audit)
+			}
+			_, _, page := c.ask("POST", "/conversations/"+id+"/reveal", "")
+			if !strings.Contains(string(page), `href="/playground?conversation=`+id+`&amp;revision=1"`) {
+				t.Errorf("the conversation does not lead there: %s", page)
+			}
+			viewer := newClient(t, r, "viewer-0123456789abcdef")
+			if status, _, text := viewer.ask("GET", "/playground?conversation="+id, ""); status != http.StatusForbidden || strings.Contains(string(text), "ada@") {
+				t.Errorf("a viewer gets %d: %s", status, text)
+			}
+		})
 	}
 }

@@ -123,7 +123,7 @@ func full() []page.View {
 		page.Replays{List: list("replays"), Rows: []page.Job{job}},
 		page.NewReplay{Frame: frame("replays"), Query: hostile, Filter: url.Values{"state": {"dead"}}, Count: 10000, Groups: failures, Sample: &shown, Masked: true},
 		page.Playground{
-			Frame: frame("playground"), Sources: []string{"shop", hostile}, Source: "shop", Payload: hostile, ContentType: hostile, RoutesYAML: hostile, Ran: true,
+			Frame: frame("playground"), Samples: []string{"a", hostile}, Sample: hostile, Conversation: hostile, Sources: []string{"shop", hostile}, Source: "shop", Payload: hostile, ContentType: hostile, RoutesYAML: hostile, Ran: true,
 			Problems: []page.Mistake{{Place: "routes:3:4", Text: hostile, Snippet: hostile, Hint: hostile}}, Decoded: hostile, Messages: messages, Facts: facts, Routes: routes,
 			Outputs: []page.Output{{Target: "help", Routes: []string{"a"}, Hold: "5m", Requests: requests, Notes: []string{hostile}, Error: hostile}, {Target: "log", Fields: hostile}},
 		},

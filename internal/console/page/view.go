@@ -328,18 +328,22 @@ type NewReplay struct {
 // Playground is the page where a hook is tried.
 type Playground struct {
 	Frame
-	Sources     []string
-	Source      string
-	Payload     string
-	ContentType string
-	RoutesYAML  string
-	Ran         bool
-	Problems    []Mistake
-	Decoded     string // the conversation as JSON
-	Messages    []Message
-	Facts       []Fact
-	Routes      []Route
-	Outputs     []Output
+	Sources []string
+	Samples []string // tests of the configuration, whose hooks can be picked
+	Sample  string   // that was picked
+	// Conversation whose hook was picked.
+	Conversation string
+	Source       string
+	Payload      string
+	ContentType  string
+	RoutesYAML   string
+	Ran          bool
+	Problems     []Mistake
+	Decoded      string // the conversation as JSON
+	Messages     []Message
+	Facts        []Fact
+	Routes       []Route
+	Outputs      []Output
 }
 
 // Mistake is one mistake in what was typed.
