@@ -170,9 +170,10 @@ func (l *Ledger) read(ctx context.Context, query string, args []any, into ...any
 
 // room is what is known of the size of the ledger, if there is a limit to hold it against.
 type room struct {
-	mu   sync.Mutex
-	at   time.Time // when it was measured
-	size int64     // measured, and what this replica has added since
+	mu       sync.Mutex
+	at       time.Time // when it was measured
+	measured int64
+	size     int64 // measured, and what this replica has added since
 
 	lacking atomic.Bool // the server's disk was full, and Ready has not seen since that it is not
 }
@@ -180,6 +181,12 @@ type room struct {
 const (
 	measureEvery = 10 * time.Second // other replicas add, too
 	measureFull  = time.Second      // when there seems to be no room
+	// measureShare is the part of the limit that a replica adds at most before it measures again.
+	measureShare = 50
+	// hookRows and hookShare are what a hook takes beside its body: its rows in tables and indexes, what lists and searches
+	// know of it, and a part of its body for the pages that hold that.
+	hookRows  = 3 << 10
+	hookShare = 16
 )
 
 // Keep replaces what may be removed when, and the size at which hooks are refused. It holds from the next operation on.
@@ -195,15 +202,15 @@ func (l *Ledger) measure(ctx context.Context) error {
 		return nil // somebody is at it
 	}
 	defer l.room.mu.Unlock()
-	age := time.Since(l.room.at)
-	if age < measureFull || age < measureEvery && l.room.size < limit {
+	age, grown := time.Since(l.room.at), l.room.size-l.room.measured >= limit/measureShare
+	if !grown && (age < measureFull || age < measureEvery && l.room.size < limit) {
 		return nil
 	}
 	size, err := l.size(ctx)
 	if err != nil {
 		return err
 	}
-	l.room.at, l.room.size = time.Now(), size
+	l.room.at, l.room.measured, l.room.size = time.Now(), size, size
 	return nil
 }
 
@@ -233,6 +240,6 @@ func (l *Ledger) reserve(n int) error {
 	if l.room.size+int64(n) > limit {
 		return fmt.Errorf("%w: it holds %d bytes of at most %d; raise ledger.retention.max_size or shorten retention", ledger.ErrFull, l.room.size, limit)
 	}
-	l.room.size += int64(n)
+	l.room.size += int64(n) + int64(n)/hookShare + hookRows
 	return nil
 }
