@@ -181,6 +181,7 @@ func (v *visit) targetView(t Target, s ledger.TargetStats, attempts history) pag
 	if use := t.RateUse; use != nil {
 		over := time.Duration(use.OverSeconds * float64(time.Second))
 		out.Used, out.UsedUp = fmt.Sprintf("%d of %.0f in %s", use.Used, use.Allowed, page.Span(over)), use.UsedUp
+		out.Percent = int(100 * float64(use.Used) / use.Allowed)
 	}
 	if took := t.Attempts; took != nil {
 		out.Took, out.P50, out.P95 = true, duration(took.P50Milliseconds), duration(took.P95Milliseconds)

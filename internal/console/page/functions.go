@@ -29,6 +29,7 @@ var functions = template.FuncMap{
 	"short":        short,
 	"keep":         with,
 	"took":         func(d time.Duration) string { return span(d) },
+	"brief":        brief,
 	"stars":        stars,
 	"pretty":       pretty,
 	"join":         strings.Join,
@@ -109,6 +110,17 @@ func span(d time.Duration) string {
 		return fmt.Sprintf("%d h", int(d.Hours()))
 	}
 	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// brief is a short length of time.
+func brief(d time.Duration) string {
+	switch {
+	case d < time.Millisecond:
+		return "<1 ms"
+	case d >= time.Second && d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return span(d)
 }
 
 // number groups the digits: 1,234,567.

@@ -98,8 +98,9 @@ type Target struct {
 	LastError   string
 	Rate        string
 	Used        string // of the rate, and in what time; "": there is none
-	UsedUp      bool   // deliveries wait for the rate
-	Took        bool   // there were attempts lately, P50 and P95 say how long they took
+	Percent     int
+	UsedUp      bool // deliveries wait for the rate
+	Took        bool // there were attempts lately, P50 and P95 say how long they took
 	P50, P95    time.Duration
 	Workers     int
 	Gone        bool // not in the configuration any more

@@ -54,6 +54,17 @@ function showTimes() {
   }
 }
 
+// On a narrow screen the cells of a table stand below each other, each with the name of its column.
+function nameCells() {
+  for (const table of $$('table.list')) {
+    const names = $$('thead th', table).map((th) => th.textContent);
+    for (const cell of $$('tbody td', table)) {
+      if (cell.colSpan === 1) cell.dataset.name = names[cell.cellIndex] ?? '';
+      cell.toggleAttribute('data-empty', !cell.textContent.trim());
+    }
+  }
+}
+
 // Live updates: the parts of the page that change are fetched again and replaced, every three seconds while the page is
 // seen. A part in which somebody types, selects or has opened something stays as it is.
 const every = 3000;
@@ -97,6 +108,7 @@ function replace(page) {
   // The marked line may have moved, for others came in above it.
   if (row) mark(rows().find((r) => nameOf(r) === row));
   showTimes();
+  nameCells();
 }
 
 // What does the same as an element, in a part: it keeps the focus when the part is replaced.
@@ -223,6 +235,7 @@ if (playground) {
 
 for (const part of $$('[data-part]')) made.set(part.id, timeless(part));
 showTimes();
+nameCells();
 showPaused();
 setInterval(showTimes, 1000);
 setInterval(update, every);
