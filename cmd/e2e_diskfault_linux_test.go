@@ -15,10 +15,6 @@ import (
 	"time"
 )
 
-// slowestAnswer is how long a hook may wait for its answer, whatever the ledger does: 10 s for the commit, and something
-// for a busy machine.
-const slowestAnswer = 13 * time.Second
-
 // diskFault is something that a disk does.
 type diskFault struct {
 	name    string

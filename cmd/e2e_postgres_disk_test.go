@@ -1,4 +1,4 @@
-// This file holds the test of a database whose disk is full.
+// This file holds the tests of a database whose disk is full, and of a gateway that has no file descriptors for it.
 
 package cmd_test
 
@@ -76,4 +76,25 @@ func TestE2EPostgresFull(t *testing.T) {
 	r.audit(t)
 	t.Logf("the server had ended: %v", ended)
 	c.tell(t, postgresEngine, "disk of the database full, space made", recovered)
+}
+
+// TestE2EPostgresDescriptors takes all file descriptors of a gateway by idle connections: those to the database are
+// descriptors, too.
+func TestE2EPostgresDescriptors(t *testing.T) {
+	binary(t)
+	server, target := cluster(t), newSink(t)
+	r := newReplica(t, server.URL(""), "  desk: {type: http, url: '"+target.address+"', timeout: 1s, retry: {min: 50ms, max: 500ms}}\n")
+	r.running.terminate(t)
+	withDebugLog(t, r.path)
+	r.shell = fewDescriptors
+	r.launch(t)
+	var acknowledged sync.Map
+	var next atomic.Int64
+	recovered := r.running.starve(t, &next, &acknowledged)
+	c := target.count(&acknowledged, 60*time.Second)
+	if code := r.running.terminate(t); code != 0 {
+		t.Errorf("exit code %d\n%s", code, r.running.output())
+	}
+	r.audit(t)
+	c.tell(t, postgresEngine, "out of file descriptors", recovered)
 }

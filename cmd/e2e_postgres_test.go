@@ -41,6 +41,7 @@ func cluster(t *testing.T, settings ...string) *postgrestest.Cluster {
 type replica struct {
 	path, hooks, admin string
 	url                string // of the ledger
+	shell              string // see startOptions
 	running            *process
 	away               atomic.Bool // the load balancer has noticed that it does not answer
 }
@@ -64,7 +65,7 @@ func newReplica(t *testing.T, url, targets string) *replica {
 
 func (r *replica) launch(t *testing.T) {
 	t.Helper()
-	r.running = start(t, r.path, r.hooks, r.admin, startOptions{env: []string{"LEDGER=" + r.url}})
+	r.running = start(t, r.path, r.hooks, r.admin, startOptions{shell: r.shell, env: []string{"LEDGER=" + r.url}})
 }
 
 // balancer sends hooks as a load balancer does: to the next replica when one does not answer.
