@@ -4,13 +4,16 @@ package gateway
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/afterchat/afterchat/config"
 	"github.com/afterchat/afterchat/internal/alert"
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/console"
@@ -302,5 +305,110 @@ func TestAlertsReachNobodyElse(t *testing.T) {
 	}
 	if err := r.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAlertOfOverdue: what could be tried and is not is told, here because the only worker hangs.
+func TestAlertOfOverdue(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	held := make(chan struct{})
+	defer close(held)
+	hang := func(r *http.Request) (*http.Response, error) {
+		if r.URL.Host == "help.example" {
+			select {
+			case <-held:
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}
+		return transport.RoundTrip(r)
+	}
+	r := startGateway(t, strings.Replace(alertConfig, "{type: http, url: \"http://help.example/chats\"}", "{type: http, url: \"http://help.example/chats\", workers: 1, timeout: 5m}", 1), roundTripper(hang))
+	now := r.began(t)
+	for id := range 2 {
+		r.chat(t, chatHook(id, "ann@example.com", 5, "hello"))
+	}
+	r.until(t, `afterchat_pending{target="help"} 2`)
+	r.alertOnce(t.Context(), now.Add(alert.OverdueAfter/2))
+	r.alertOnce(t.Context(), now.Add(2*alert.OverdueAfter))
+	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })
+	if got := transport.bodies("hooks.example"); len(got) != 1 || !strings.Contains(got[0], "deliveries to help have been due for ") {
+		t.Errorf("%q", got)
+	}
+}
+
+// roundTripper is a transport of one function.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestAlertsAreNoConversations: they are found by the name of their source and count nowhere as chats.
+func TestAlertsAreNoConversations(t *testing.T) {
+	t.Parallel()
+	transport := newMoody()
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	r := startGateway(t, alertConfig, transport)
+	now := r.began(t)
+	r.chat(t, chatHook(1, "ann@example.com", 5, "are dead"))
+	r.until(t, `afterchat_dead{target="help"} 1`)
+	r.alertOnce(t.Context(), now.Add(time.Minute))
+	r.until(t, `afterchat_deliveries_total{outcome="delivered",target="slack"} 1`)
+	r.recordOnce(t.Context())
+	c := newClient(t, r, "")
+	list := func(query string) (sources []string) {
+		for _, item := range get[console.List[console.Conversation]](c, "/conversations"+query).Items {
+			sources = append(sources, item.Source)
+		}
+		return sources
+	}
+	eventually(t, "the index", func() bool { return len(list("?from=afterchat")) == 1 })
+	for query, want := range map[string][]string{
+		"": {"shop"}, "?q=dead": {"shop"}, "?from=shop": {"shop"}, "?from=afterchat": {"afterchat"}, "?q=from:afterchat": {"afterchat"}, "?state=delivered": nil,
+	} {
+		if got := list(query); !slices.Equal(got, want) {
+			t.Errorf("/conversations%s lists %q, want %q", query, got, want)
+		}
+	}
+	status := get[console.Status](c, "/status")
+	if status.Ledger.Conversations != 1 || len(status.Alerts) != 1 || status.Alerts[0].ToldAt.IsZero() || !slices.Equal(status.Alerts[0].ToldTo, []string{"slack"}) {
+		t.Errorf("status: %+v %+v", status.Ledger, status.Alerts)
+	}
+	for _, p := range get[console.Series](c, "/series?kind=target").Points {
+		if p.Name == "slack" {
+			t.Errorf("the alert is in the series: %+v", p)
+		}
+	}
+	page := send(t, r.addresses.Admin.String(), "GET /")
+	for _, want := range []string{"1 delivery to help is dead: rejected 422", "to slack"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the overview lacks %q", want)
+		}
+	}
+}
+
+// TestSilenceGoesOn: a source that was silent before a restart is so after it, and one that could not be heard is not.
+func TestSilenceGoesOn(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := New(&config.Config{}, Options{Logger: slog.New(slog.DiscardHandler)})
+	g.setup.Store(&setup{config: g.boot, since: map[string]time.Time{"shop": now.Add(-time.Minute)}})
+	shop, told := config.Source{Name: "shop", ExpectEvery: time.Hour}, alert.Memory{Topics: map[string]alert.Topic{"silent/shop/": {Told: now.Add(-time.Hour)}}}
+	for name, c := range map[string]struct {
+		source config.Source
+		heard  time.Time
+		memory alert.Memory
+		silent bool
+	}{
+		"not told yet":           {shop, now.Add(-3 * time.Hour), alert.Memory{}, false},
+		"told":                   {shop, now.Add(-3 * time.Hour), told, true},
+		"told, never heard":      {shop, time.Time{}, told, true},
+		"told, heard since":      {shop, now.Add(-time.Minute), told, false},
+		"told, nothing expected": {config.Source{Name: "shop"}, now.Add(-3 * time.Hour), told, false},
+		"of another, long there": {config.Source{Name: "desk", ExpectEvery: time.Hour}, now.Add(-3 * time.Hour), alert.Memory{}, true},
+	} {
+		if _, silent := g.silence(c.source, c.heard, c.memory, now); silent != c.silent {
+			t.Errorf("%s: silent %v, want %v", name, silent, c.silent)
+		}
 	}
 }
