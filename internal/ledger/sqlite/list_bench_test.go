@@ -113,13 +113,19 @@ func BenchmarkLists(b *testing.B) {
 			}
 		})
 	}
-	b.Run("failures", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := l.Failures(b.Context(), ledger.Filter{}); err != nil {
-				b.Fatal(err)
+	for name, f := range map[string]ledger.Filter{
+		"all": {}, "word": {Text: []string{"order"}}, "rareword": {Text: []string{"needle"}}, "hugebeginning": {Text: []string{"ref"}},
+		"source": {Sources: []string{"desk"}}, "since": {Since: at(n - 100_000)}, "domain": {Emails: []string{"@example.com"}},
+		"wordandsource": {Text: []string{"order"}, Sources: []string{"desk"}}, "phrase": {Text: []string{"where is my"}},
+	} {
+		b.Run("failures/"+name, func(b *testing.B) {
+			for b.Loop() {
+				if _, err := l.Failures(b.Context(), f); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-	})
+		})
+	}
 	b.Run("stats", func(b *testing.B) {
 		for b.Loop() {
 			if _, err := l.Stats(b.Context()); err != nil {

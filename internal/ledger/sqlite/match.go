@@ -47,6 +47,19 @@ func anyMatch(all []row.Match) (where string, args []any) {
 	return "(" + strings.Join(parts, " OR ") + ")", args
 }
 
+// byMatches has an arm for each match; nil: something else is to drive. What is not in the order of arrival has to be
+// sorted, so a beginning that very many have is of no use.
+func (q *selection) byMatches(ctx context.Context, all []row.Match) ([]arm, error) {
+	arms := byMatch(all)
+	if !slices.ContainsFunc(all, func(m row.Match) bool { return m.Prefix }) && len(arms) == len(all) {
+		return arms, nil
+	}
+	if n, err := q.estimate(ctx, arms, manyRows); err != nil || n >= manyRows {
+		return nil, err
+	}
+	return arms, nil
+}
+
 // byMatch has an arm for each match; nil: it looks for what is not there. Matches that may find the same share one.
 func byMatch(all []row.Match) (arms []arm) {
 	whole := true

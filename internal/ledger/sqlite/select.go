@@ -403,7 +403,11 @@ func (q *selection) drivers(ctx context.Context) (candidates [][]arm, err error)
 		}
 	}
 	for _, m := range [][]row.Match{externalIDs(f), emails(f)} {
-		if arms := byMatch(m); arms != nil {
+		arms, err := q.byMatches(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		if len(arms) > 0 {
 			candidates = append(candidates, arms)
 		}
 	}
