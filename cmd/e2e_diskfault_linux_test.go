@@ -4,7 +4,6 @@
 package cmd_test
 
 import (
-	"bytes"
 	"context"
 	"net/http"
 	"strings"
@@ -33,46 +32,6 @@ var diskFaults = []diskFault{
 	{"15 s per sync", 0, 15 * time.Second, 1 << 30, http.StatusServiceUnavailable},
 }
 
-// patiently is load that waits for each answer, and fails if one is neither 200 nor 503 with Retry-After, or comes too
-// late. It returns how many were refused.
-func patiently(ctx context.Context, t *testing.T, url string, senders int, next *atomic.Int64, acknowledged *sync.Map) int {
-	t.Helper()
-	var refused atomic.Int64
-	var work sync.WaitGroup
-	for range senders {
-		work.Go(func() {
-			for ctx.Err() == nil {
-				id := int(next.Add(1))
-				began := time.Now()
-				request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, url, bytes.NewReader(chatHook(id)))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				response, err := hookClient.Do(request)
-				if err != nil {
-					t.Errorf("hook %d has no answer: %v", id, err)
-					continue
-				}
-				_ = response.Body.Close()
-				switch {
-				case response.StatusCode == http.StatusOK:
-					acknowledged.Store(id, true)
-				case response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") != "":
-					refused.Add(1)
-				default:
-					t.Errorf("hook %d: %s, Retry-After %q", id, response.Status, response.Header.Get("Retry-After"))
-				}
-				if took := time.Since(began); took > slowestAnswer {
-					t.Errorf("hook %d was answered after %s", id, took)
-				}
-			}
-		})
-	}
-	work.Wait()
-	return int(refused.Load())
-}
-
 // endure lets the disk under the ledger of a running gateway fail under load, and be well again. mend is what somebody
 // does then until the gateway is ready; nil: nothing.
 func (fault diskFault) endure(t *testing.T, d *disk, p *process, target *sink, mend func() error) (faultCount, time.Duration) {
@@ -84,9 +43,6 @@ func (fault diskFault) endure(t *testing.T, d *disk, p *process, target *sink, m
 	load(ctx, url, 4, &next, &acknowledged)
 	cancel()
 	d.set(fault.failing, fault.delay, fault.size)
-	if fault.ready == http.StatusServiceUnavailable {
-		refusedWith503(t, url, &next, &acknowledged)
-	}
 	if fault.ready != 0 {
 		p.waitStatus(t, fault.ready, 15*time.Second)
 	}
@@ -94,7 +50,11 @@ func (fault diskFault) endure(t *testing.T, d *disk, p *process, target *sink, m
 	if status, body := answerOf(t, "http://"+p.admin+"/readyz"); time.Since(asked) > 8*time.Second || status != http.StatusOK && status != http.StatusServiceUnavailable {
 		t.Errorf("/readyz answers %d %s after %s", status, body, time.Since(asked))
 	}
-	ctx, cancel = context.WithTimeout(t.Context(), max(time.Second, min(4*fault.delay, 12*time.Second)))
+	lasts := time.Second
+	if fault.ready == 0 { // some are taken
+		lasts = 3 * fault.delay
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), lasts)
 	refused := patiently(ctx, t, url, 4, &next, &acknowledged)
 	cancel()
 	if refused == 0 && fault.ready == http.StatusServiceUnavailable {

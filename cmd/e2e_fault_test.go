@@ -326,6 +326,46 @@ func TestE2EFull(t *testing.T) {
 // for a busy machine.
 const slowestAnswer = 13 * time.Second
 
+// patiently is load that waits for each answer, and fails if one is neither 200 nor 503 with Retry-After, or comes too
+// late. It returns how many were refused.
+func patiently(ctx context.Context, t *testing.T, url string, senders int, next *atomic.Int64, acknowledged *sync.Map) int {
+	t.Helper()
+	var refused atomic.Int64
+	var work sync.WaitGroup
+	for range senders {
+		work.Go(func() {
+			for ctx.Err() == nil {
+				id := int(next.Add(1))
+				began := time.Now()
+				request, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodPost, url, bytes.NewReader(chatHook(id)))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				response, err := hookClient.Do(request)
+				if err != nil {
+					t.Errorf("hook %d has no answer: %v", id, err)
+					continue
+				}
+				_ = response.Body.Close()
+				switch {
+				case response.StatusCode == http.StatusOK:
+					acknowledged.Store(id, true)
+				case response.StatusCode == http.StatusServiceUnavailable && response.Header.Get("Retry-After") != "":
+					refused.Add(1)
+				default:
+					t.Errorf("hook %d: %s, Retry-After %q", id, response.Status, response.Header.Get("Retry-After"))
+				}
+				if took := time.Since(began); took > slowestAnswer {
+					t.Errorf("hook %d was answered after %s", id, took)
+				}
+			}
+		})
+	}
+	work.Wait()
+	return int(refused.Load())
+}
+
 // fewDescriptors runs the binary with so few file descriptors that some dozen connections take all of them.
 const fewDescriptors = `ulimit -n 48; exec "$0" "$@"`
 

@@ -292,6 +292,23 @@ func (c *Cluster) answers(ctx context.Context) bool {
 	}
 }
 
+// Stop ends the server orderly. Launch starts it again.
+func (c *Cluster) Stop(ctx context.Context) error {
+	if err := c.control(ctx, "stop"); err != nil {
+		return err
+	}
+	<-c.ended
+	return nil
+}
+
+// Checksums has the server, which must not run, find damage to its files.
+func (c *Cluster) Checksums(ctx context.Context) error {
+	if out, err := c.command(ctx, "pg_checksums", "--enable", "--pgdata", c.data()).CombinedOutput(); err != nil {
+		return fmt.Errorf("pg_checksums: %w\n%s", err, out)
+	}
+	return nil
+}
+
 // Running tells whether the server's first process is there. One that has no room for its log ends by itself.
 func (c *Cluster) Running() bool {
 	select {
@@ -305,13 +322,22 @@ func (c *Cluster) Running() bool {
 // Process is the id of the server's first process.
 func (c *Cluster) Process() int { return c.server.Process.Pid }
 
+// Ask returns the one value that a query has for an answer, as text.
+func (c *Cluster) Ask(ctx context.Context, query string) (string, error) {
+	out, err := c.command(ctx, "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", c.URL(""), "--command", query).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("psql: %w\n%s", err, out)
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
 // Time asks the server what time it is.
 func (c *Cluster) Time(ctx context.Context) (time.Time, error) {
-	out, err := c.command(ctx, "psql", "--no-psqlrc", "--tuples-only", "--no-align", "--dbname", c.URL(""), "--command", "SELECT extract(epoch FROM clock_timestamp())").Output()
+	text, err := c.Ask(ctx, "SELECT extract(epoch FROM clock_timestamp())")
 	if err != nil {
-		return time.Time{}, fmt.Errorf("psql: %w", err)
+		return time.Time{}, err
 	}
-	seconds, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64)
+	seconds, err := strconv.ParseFloat(text, 64)
 	return time.UnixMicro(int64(seconds * 1e6)), err
 }
 
