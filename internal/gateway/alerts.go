@@ -45,6 +45,8 @@ type telling struct {
 	text    string
 	unsaved bool
 	graves  graves
+	// troubles are those of the ledger at the newest look.
+	troubles atomic.Pointer[[]string]
 }
 
 // tellAlerts tells people until ctx ends.
@@ -81,7 +83,10 @@ func (g *Gateway) alertOnce(ctx context.Context, now time.Time) {
 		}
 	}
 	stats, err := g.ledger.Stats(ctx)
-	next := alert.Next(memory, g.look(ctx, cfg, memory, stats, err, now), on, cfg.Alerts.Every, now)
+	seen := g.look(ctx, cfg, memory, stats, err, now)
+	seen.Ledger = g.troubles(ctx, stats, err, now)
+	g.alerts.troubles.Store(&seen.Ledger)
+	next := alert.Next(memory, seen, on, cfg.Alerts.Every, now)
 	if ctx.Err() != nil {
 		return
 	}
@@ -107,6 +112,10 @@ func (g *Gateway) recall(ctx context.Context) alert.Memory {
 	}
 	note, err := g.ledger.Note(ctx, alertNote)
 	if err != nil || note.Version == a.version {
+		return memory
+	}
+	if note.Version < a.version { // a fresh ledger in the place of a damaged one
+		a.version, a.unsaved = note.Version, true
 		return memory
 	}
 	memory = alert.Memory{}

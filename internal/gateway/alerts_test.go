@@ -3,6 +3,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -385,6 +386,46 @@ func TestAlertsAreNoConversations(t *testing.T) {
 			t.Errorf("the overview lacks %q", want)
 		}
 	}
+}
+
+// TestAlertsOutliveTheLedger: a fresh one in the place of a damaged one is no reason to tell everything again.
+func TestAlertsOutliveTheLedger(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	g := New(&config.Config{}, Options{Logger: slog.New(slog.DiscardHandler)})
+	notes := &noteLedger{}
+	g.ledger = notes
+	for range 3 {
+		if !g.remember(t.Context(), alert.Memory{Since: now, Last: now.Add(time.Duration(notes.note.Version) * time.Hour)}) {
+			t.Fatal("not remembered")
+		}
+	}
+	kept := notes.note
+	notes.note = ledger.Note{}
+	memory := g.recall(t.Context())
+	if !g.remember(t.Context(), memory) || notes.note.Version != 1 || notes.note.Text != kept.Text {
+		t.Errorf("%+v, want %s", notes.note, kept.Text)
+	}
+	notes.note = ledger.Note{Text: `{"last":"2027-01-01T00:00:00Z"}`, Version: 9}
+	if memory = g.recall(t.Context()); memory.Last.Year() != 2027 {
+		t.Errorf("another replica's is not taken over: %+v", memory)
+	}
+}
+
+// noteLedger is a ledger of one note.
+type noteLedger struct {
+	Ledger
+	note ledger.Note
+}
+
+func (l *noteLedger) Note(context.Context, string) (ledger.Note, error) { return l.note, nil }
+
+func (l *noteLedger) SaveNote(_ context.Context, _ string, n ledger.Note) error {
+	if n.Version != l.note.Version {
+		return ledger.ErrChanged
+	}
+	l.note = ledger.Note{Text: n.Text, Version: n.Version + 1}
+	return nil
 }
 
 // TestSilenceGoesOn: a source that was silent before a restart is so after it, and one that could not be heard is not.

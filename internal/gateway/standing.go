@@ -23,10 +23,10 @@ const alertSource = console.OwnSource
 // that are there already.
 const settleLag = 10 * time.Second
 
-// look is what is known of the gateway now. What cannot be read is the ledger's trouble.
+// look is what is known of the gateway now, but for the troubles of the ledger.
 func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Memory, stats ledger.Stats, failed error, now time.Time) alert.Seen {
-	ahead := stats.At.Sub(time.Now()) // the times of failures are of the ledger's clock
-	seen := alert.Seen{Ledger: g.troubles(ctx, stats, failed, now), Paused: map[string]alert.Pause{}, Overdue: map[string]time.Time{}, Silent: map[string]alert.Silence{}}
+	ahead := time.Until(stats.At) // the times of failures are of the ledger's clock
+	seen := alert.Seen{Paused: map[string]alert.Pause{}, Overdue: map[string]time.Time{}, Silent: map[string]alert.Silence{}}
 	if failed != nil {
 		seen.Blind = true
 		return seen
@@ -199,8 +199,14 @@ func (g *Gateway) standing(ctx context.Context, stats ledger.Stats) []console.Al
 		_ = json.Unmarshal([]byte(note.Text), &memory) // whoever tells says why it cannot be read
 	}
 	memory.Since = time.Time{} // what has come since is asked by whoever tells
+	seen := g.look(ctx, cfg, memory, stats, nil, now)
+	if known := g.alerts.troubles.Load(); known != nil {
+		seen.Ledger = *known // to ask costs a write
+	} else {
+		seen.Ledger = g.troubles(ctx, stats, nil, now)
+	}
 	var out []console.Alert
-	for _, s := range alert.Stands(memory, g.look(ctx, cfg, memory, stats, nil, now), now) {
+	for _, s := range alert.Stands(memory, seen, now) {
 		out = append(out, console.Alert{
 			Kind: string(s.Kind), Name: s.Name, Class: s.Class, Text: s.Text, Count: s.Count, Since: utc(s.Since), ToldAt: utc(s.Told), ToldTo: s.To,
 		})
