@@ -169,3 +169,50 @@ func TestRemarks(t *testing.T) {
 	l := open(t, path, Options{})
 	wantDoubts(t, "taken back", certain(t, l), map[string]bool{"pending": true})
 }
+
+// What was accepted and sent after a backup comes back out of the ledger in whose place it was put.
+func TestRestoredAndRepaired(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	accept(t, l, hook("before", "help"))
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := Backup(t.Context(), path, backup); err != nil {
+		t.Fatal(err)
+	}
+	accept(t, l, hook("sent", "help"))
+	for _, d := range claim(t, l, "help", time.Hour).Deliveries {
+		s := ledger.Settlement{ID: d.ID, Target: "help", Revision: 1, Fence: d.Fence, State: ledger.Delivered, Tried: true}
+		s.Receipt.ID = "ticket of " + d.ID
+		if _, err := l.Settle(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	accept(t, l, hook("waits", "help"))
+	for _, suffix := range []string{"", "-wal"} { // as it is when the process is killed
+		copyFile(t, path+suffix, path+".old"+suffix)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	copyFile(t, backup, path)
+	l = open(t, path, Options{})
+	if _, err := l.Repair(t.Context(), path+".old", RepairOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	due := claim(t, l, "help", time.Hour).Deliveries
+	got := map[string]string{}
+	for _, d := range due {
+		if got[d.ID] = d.Receipt.ID; !d.Uncertain {
+			t.Errorf("%s is not in doubt", d.ID)
+		}
+	}
+	if len(got) != 2 || got["before"] != "ticket of before" || got["waits"] != "" {
+		t.Errorf("due with their receipts: %q, want what was sent after the backup to have its receipt", got)
+	}
+	rows, err := l.Deliveries(t.Context(), ledger.Filter{IDs: []string{"sent"}}, ledger.Page{})
+	if err != nil || len(rows.Items) != 1 || rows.Items[0].State != ledger.Delivered || rows.Items[0].Receipt.ID != "ticket of sent" {
+		t.Errorf("what was accepted and sent after the backup: %+v, %v", rows.Items, err)
+	}
+	sound(t, l)
+}
