@@ -35,10 +35,10 @@ endef
 .PHONY: e2e
 e2e: build request-tracker ## Run the tests that need the built binary, root or other programs
 	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; browser=$$(bash cmd/testdata/chromium/install.sh) || exit 1; set -x; \
-	AFTERCHAT_POSTGRES=$$programs go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 10m ./internal/ledger/postgres -run '^TestE2E' -rapid.checks=30 -v; \
 	AFTERCHAT_POSTGRES=$$programs go test -count=1 ./internal/gateway ./internal/delivery -run '^TestE2E' -v; \
 	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
-	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_CHROMIUM=$$browser AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 20m ./cmd/... -run '^TestE2E' -v; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_CHROMIUM=$$browser AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 25m ./cmd/... -run '^TestE2E' -v; \
 	set +x; $(print_faults)
 
 .PHONY: chaos
@@ -47,7 +47,7 @@ chaos: build ## Print the fault matrices of the connectors; kill gateway and dat
 	@programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
 	: >$(FAULTS); export AFTERCHAT_FAULTS=$(FAULTS); \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_CHAOS_CYCLES=$${CYCLES:-1000} go test -count=1 -timeout 4h ./cmd \
-	  -run '^TestE2E(Kill|Damage|Full|Descriptors|PowerCut|DiskFaults|LedgerCopy|Postgres.*)$$' -v; \
+	  -run '^TestE2E(Kill|Damage|Full|Descriptors|PowerCut|DiskFaults|Clock|LedgerCopy|Postgres.*)$$' -v; \
 	set +x; $(print_faults)
 
 .PHONY: request-tracker

@@ -91,6 +91,7 @@ func TestE2EPostgresClocks(t *testing.T) {
 
 			clocksOfStates(t, right, odd, clock)
 			sound(t, odd)
+			audited(t, at)
 		})
 	}
 }
@@ -182,4 +183,5 @@ func TestE2EPostgresClockSetBack(t *testing.T) {
 		t.Errorf("the lease ends in %s, want an hour", time.Until(got.Next))
 	}
 	sound(t, l)
+	audited(t, at)
 }

@@ -8,6 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -161,5 +164,23 @@ func sound(t testing.TB, l *Ledger) {
 	}
 	if len(findings) > 0 {
 		t.Fatalf("the audit found %+v", findings)
+	}
+}
+
+// audited asks `afterchat ledger verify`, a process of its own, if AFTERCHAT_E2E names the binary; make e2e does that.
+func audited(t testing.TB, url string) {
+	t.Helper()
+	path := os.Getenv("AFTERCHAT_E2E")
+	if path == "" {
+		return
+	}
+	config := filepath.Join(t.TempDir(), "afterchat.yaml")
+	text := "version: 1\nledger: {url: '" + url + "'}\nsources: {shop: {type: smartsupp, path: /in/shop, secret: an-unguessable-secret}}\ntargets: {log: {type: file, path: outbox.jsonl}}\n"
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.CommandContext(t.Context(), path, "ledger", "verify", "--config", config).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "the books balance") {
+		t.Errorf("the audit: %v\n%s", err, out)
 	}
 }

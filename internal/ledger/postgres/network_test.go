@@ -95,4 +95,5 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 	}
 	accept(t, far, hook("c3", "help"))
 	sound(t, far)
+	audited(t, at)
 }

@@ -479,6 +479,7 @@ func TestE2EPostgresServerKilled(t *testing.T) {
 		t.Errorf("%d hooks were refused while the server was away for a moment", refused)
 	}
 	sound(t, l)
+	audited(t, server.URL(""))
 	t.Logf("4 kills of the server: %d hooks acknowledged, %d deliveries settled", len(acknowledged), len(settled))
 	for len(woken) > 0 {
 		<-woken
