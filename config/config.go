@@ -71,7 +71,7 @@ type Ledger struct {
 type Retention struct {
 	Delivered time.Duration `yaml:"delivered" doc:"finished conversations"`
 	Dead      time.Duration `yaml:"dead" doc:"dead deliveries and quarantined hooks"`
-	MaxSize   Size          `yaml:"max_size" doc:"size of the ledger on disk at which hooks are answered 503; from 90 % of it on, finished conversations are removed before their age, the oldest first"`
+	MaxSize   Size          `yaml:"max_size" doc:"most that the ledger takes on disk; from 90 % of it on, finished conversations are removed before their age, the oldest first, and hooks are answered 503 when none is left"`
 }
 
 // Log says how to log, on standard error.
