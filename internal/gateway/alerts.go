@@ -72,6 +72,10 @@ func (g *Gateway) alertOnce(ctx context.Context, now time.Time) {
 	var on []alert.Kind
 	if len(cfg.Alerts.To) == 0 {
 		// What lasts is shown all the same. Whoever turns alerts on is told of what comes then.
+		if g.alerts.text != "" && g.alerts.text != "{}" {
+			g.alerts.unsaved = true // else nothing seems to be new
+			g.remember(ctx, alert.Memory{})
+		}
 		memory.Since, memory.Pending = time.Time{}, nil
 	} else {
 		for _, kind := range cfg.Alerts.On {

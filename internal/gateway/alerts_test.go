@@ -412,6 +412,31 @@ func TestAlertsOutliveTheLedger(t *testing.T) {
 	}
 }
 
+// TestAlertsTurnedOnAgain: what died while nobody wanted to be told is not told.
+func TestAlertsTurnedOnAgain(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "afterchat.yaml")
+	off := strings.Replace(alertConfig, "alerts: {to: slack}", "", 1)
+	transport := newMoody()
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	for i, text := range []string{alertConfig, off, alertConfig} {
+		writeFile(t, path, text)
+		r := startFrom(t, path, transport, nil)
+		r.began(t)
+		if i == 1 {
+			r.chat(t, chatHook(1, "ann@example.com", 5, "hello"))
+			r.until(t, `afterchat_dead{target="help"} 1`)
+		}
+		r.alertOnce(t.Context(), time.Now().Add(settleLag))
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := transport.bodies("hooks.example"); len(got) > 0 {
+		t.Errorf("%q", got)
+	}
+}
+
 // noteLedger is a ledger of one note.
 type noteLedger struct {
 	Ledger

@@ -66,8 +66,10 @@ func (g *Gateway) look(ctx context.Context, cfg *config.Config, memory alert.Mem
 
 // since finds what has come since the look before.
 func (g *Gateway) since(ctx context.Context, cfg *config.Config, memory alert.Memory, stats ledger.Stats, seen *alert.Seen) error {
-	if seen.Until.Before(memory.Since) {
-		seen.Until = memory.Since // so short after the first look
+	if early := memory.Since.Sub(seen.Until); early > 0 {
+		if early <= 2*settleLag { // so short after the first look; else a clock was set back
+			seen.Until = memory.Since
+		}
 		return nil
 	}
 	if stats.Quarantined > 0 {

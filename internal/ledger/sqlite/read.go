@@ -91,7 +91,7 @@ func (l *Ledger) Unreadable(ctx context.Context, id string) (ledger.Unreadable, 
 // Stats returns the gauges. It reads counters and the ends of indexes, so its cost grows with the number of targets and
 // not with what the ledger holds.
 func (l *Ledger) Stats(ctx context.Context) (ledger.Stats, error) {
-	s := ledger.Stats{At: time.Now(), Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}, SetAside: l.aside.Load()}
+	s := ledger.Stats{At: l.clock(), Targets: map[string]ledger.TargetStats{}, LastHook: map[string]time.Time{}, SetAside: l.aside.Load()}
 	if err := l.enter(); err != nil {
 		return s, err
 	}
