@@ -19,7 +19,7 @@ var added = []struct{ name, on string }{
 	{"conversation_unrouted", `conversation (number) WHERE unrouted`},
 	{"conversation_routes", `conversation USING gin (routes) WHERE routes <> '{}'`},
 	{"delivery_listed", `delivery (target, state, conversation)`},
-	{"delivery_failing", `delivery (target, class, state, conversation, failed_at) WHERE class <> ''`},
+	{"delivery_failing", `delivery (target, class, state, conversation, failed_at, imported) WHERE class <> ''`},
 	{"delivery_failed", `delivery (failed_at) WHERE failed_at > 0`},
 	{"delivery_receipts", `delivery ((` + receiptID("receipt") + `)) WHERE receipt <> ''`},
 	{"delivery_unclassed", `delivery (conversation) WHERE state = 2 AND class = ''`},

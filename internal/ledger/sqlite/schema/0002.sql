@@ -10,7 +10,7 @@ ALTER TABLE delivery ADD COLUMN pinned    TEXT    NOT NULL DEFAULT '';  -- hash:
 ALTER TABLE delivery ADD COLUMN imported  INTEGER NOT NULL DEFAULT 0;   -- 1: only imported hooks have asked for it
 CREATE INDEX leased ON delivery (target) WHERE trying > 0;
 CREATE INDEX listing ON delivery (target, state, conversation);
-CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at) WHERE class <> '';
+CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at, imported) WHERE class <> '';
 CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
 CREATE INDEX receipts ON delivery (receipt ->> '$.id') WHERE receipt <> '';
 
