@@ -208,6 +208,9 @@ func writeRepaired(w io.Writer, done gateway.Repaired) {
 		{done.Planned, "of them could not be read and were planned by the routes of today"},
 		{done.Attempts, "attempts recovered"},
 		{done.Quarantined, "hooks in quarantine"},
+		{done.Audited, "lines of the audit log"},
+		{done.Jobs, "replays, those that were under way as cancelled"},
+		{done.Points, "points of series"},
 		{done.LostPages, "pages lost: nothing on them can be read"},
 		{done.LostRows, "rows lost on other pages"},
 		{done.LostBodies, "bodies of hooks lost"},
@@ -218,7 +221,7 @@ func writeRepaired(w io.Writer, done gateway.Repaired) {
 			_, _ = fmt.Fprintf(w, "  %d %s\n", line.n, line.text)
 		}
 	}
-	if done.Conversations+done.Known+done.Quarantined == 0 {
+	if done.Conversations+done.Known+done.Quarantined+done.Audited == 0 {
 		_, _ = fmt.Fprintln(w, "  nothing of it can be read")
 	}
 }

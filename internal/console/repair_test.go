@@ -40,7 +40,7 @@ func TestRepair(t *testing.T) {
 		{
 			"repaired", console.New(options), http.MethodPost, "a.db.damaged", "", http.StatusOK,
 			`{"what":"pages","done":1,"of":2}` + "\n" + `{"repaired":{"file":"a.db.damaged","conversations":3,"known":0,"bodies":0,"deliveries":0,` +
-				`"pending":0,"attempts":0,"quarantined":0,"planned":0,"lost_pages":0,"lost_rows":0,"lost_bodies":0,"lost_deliveries":0,"undeliverable":0}}` + "\n",
+				`"pending":0,"attempts":0,"quarantined":0,"audited":0,"jobs":0,"points":0,"planned":0,"lost_pages":0,"lost_rows":0,"lost_bodies":0,"lost_deliveries":0,"undeliverable":0}}` + "\n",
 		},
 		{
 			"failed", console.New(options), http.MethodPost, "b", "", http.StatusOK,

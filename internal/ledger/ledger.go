@@ -300,6 +300,9 @@ type Repaired struct {
 	Pending       int    `json:"pending"` // of Deliveries: sent now, the target looked at first
 	Attempts      int    `json:"attempts"`
 	Quarantined   int    `json:"quarantined"` // hooks in quarantine, with those of conversations that cannot be told
+	Audited       int    `json:"audited"`     // lines of the audit log
+	Jobs          int    `json:"jobs"`        // replays; those under way were cancelled
+	Points        int    `json:"points"`      // of series
 	Planned       int    `json:"planned"`     // deliveries that could not be read and were planned anew
 
 	LostPages      int `json:"lost_pages"`      // that hold nothing readable

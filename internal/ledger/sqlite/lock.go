@@ -11,6 +11,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
 )
@@ -37,6 +38,13 @@ func (m mark) write(f *os.File) error {
 	return f.Sync()
 }
 
+// A lock that somebody holds is tried again for a moment: a process that was killed just now, or a copy of this one that
+// is about to become another program, lets go of it by itself.
+const (
+	lockTries = 10
+	lockGap   = 10 * time.Millisecond
+)
+
 // lock takes the lock file at path, and returns the mark that is in it, or ledger.ErrLocked with the holder's process id.
 func lock(path string) (_ *os.File, left mark, err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
@@ -44,6 +52,10 @@ func lock(path string) (_ *os.File, left mark, err error) {
 		return nil, unmarked, err
 	}
 	locked := tryLock(f)
+	for n := 0; n < lockTries && errors.Is(locked, ledger.ErrLocked); n++ {
+		<-time.After(lockGap)
+		locked = tryLock(f)
+	}
 	text, _ := io.ReadAll(io.LimitReader(f, 64))
 	process, rest, _ := strings.Cut(strings.TrimSpace(string(text)), " ")
 	if locked == nil {

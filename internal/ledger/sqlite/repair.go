@@ -30,7 +30,8 @@ type RepairOptions struct {
 }
 
 // Repair reads the damaged ledger in file, one that was set aside or any other, and takes what can be read into l:
-// conversations with their bodies, deliveries with their receipts, attempts, quarantine. Every delivery counts as
+// conversations with their bodies, deliveries with their receipts, attempts, quarantine, the audit log, replay jobs and
+// series. Every delivery counts as
 // uncertain. What l has already stays, and learns what the targets hold; so a repair that was cut is repeated. The file
 // is not changed; when all is done, one that was set aside is renamed, and new deliveries are no longer in doubt.
 func (l *Ledger) Repair(ctx context.Context, file string, o RepairOptions) (done ledger.Repaired, err error) {
@@ -78,6 +79,9 @@ func (r *repair) run(ctx context.Context) error {
 		return err
 	}
 	if err := r.takeQuarantine(ctx); err != nil {
+		return err
+	}
+	if err := r.takeJournal(ctx); err != nil {
 		return err
 	}
 	numbers := r.wreck.numbers()

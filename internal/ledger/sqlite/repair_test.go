@@ -3,6 +3,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -65,7 +66,7 @@ func TestRepair(t *testing.T) {
 				t.Errorf("repaired again: %+v, %v", again, err)
 			}
 			after, err := l.Stats(t.Context())
-			after.Bytes, before.Bytes = 0, 0
+			after.Bytes, before.Bytes, after.At, before.At = 0, 0, time.Time{}, time.Time{}
 			if diff := cmp.Diff(before, after); diff != "" || err != nil {
 				t.Errorf("a second repair changed (-before +after), %v:\n%s", err, diff)
 			}
@@ -138,6 +139,91 @@ func TestRepairIsExact(t *testing.T) {
 		t.Errorf("%d deliveries are due, want 30 in doubt", len(d))
 	}
 	sound(t, fresh)
+}
+
+// The audit log, replays and series come back, once, in front of what has been written since.
+func TestRepairJournal(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "old.db")
+	old := open(t, path, Options{})
+	begun := time.Now().Truncate(time.Minute).Add(-3 * time.Hour)
+	write := func(l *Ledger, from, to int, who string) {
+		t.Helper()
+		for i := from; i < to; i++ {
+			at := begun.Add(time.Duration(i) * time.Minute)
+			err := l.Audit(t.Context(), ledger.Audited{At: at, Who: who, Address: "::1", Action: "reveal", Object: fmt.Sprint("c", i)})
+			if err == nil {
+				err = l.AddPoints(t.Context(), []ledger.Point{{At: at, Kind: "source", Name: "shop", What: "accepted", Count: int64(i + 1)}, {At: at, Kind: "target", Name: "help", What: "delivered", Count: 2}})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	write(old, 0, 60, "ann")
+	accept(t, old, hook("c1", "help"))
+	d := claim(t, old, "help", time.Hour).Deliveries[0]
+	if _, err := old.Settle(t.Context(), ledger.Settlement{ID: d.ID, Target: "help", Revision: 1, Fence: d.Fence, State: ledger.Dead, Tried: true}); err != nil {
+		t.Fatal(err)
+	}
+	running, err := old.CreateReplay(t.Context(), ledger.ReplayJob{By: "ann", PerSecond: 2.5, Filter: ledger.Filter{Targets: []string{"help"}}})
+	if err != nil || running.State != ledger.JobRunning {
+		t.Fatalf("%+v, %v", running, err)
+	}
+	finished, err := old.CreateReplay(t.Context(), ledger.ReplayJob{By: "bob", PerSecond: 4, Filter: ledger.Filter{Targets: []string{"none"}}})
+	if err == nil {
+		finished, err = old.CancelReplay(t.Context(), finished.ID)
+	}
+	if err != nil && !errors.Is(err, ledger.ErrState) {
+		t.Fatal(err)
+	}
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	write(l, 59, 70, "eve") // the last minute is counted in both
+	for round := range 2 {
+		done, err := l.Repair(t.Context(), path, RepairOptions{})
+		if err != nil || done.LostRows > 0 {
+			t.Fatalf("%+v, %v", done, err)
+		}
+		want := [3]int{60, 2, 118}
+		if round > 0 {
+			want = [3]int{}
+		}
+		if got := [3]int{done.Audited, done.Jobs, done.Points}; got != want {
+			t.Errorf("round %d: lines, jobs and points: %v, want %v", round, got, want)
+		}
+	}
+	var lines []string
+	for p := (ledger.Page{Limit: 7}); ; {
+		got, err := l.AuditLog(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range got.Items {
+			lines = append(lines, line.Who+" "+line.Object)
+		}
+		if p.After = got.Next; p.After == "" {
+			break
+		}
+	}
+	if len(lines) != 71 || lines[0] != "eve c69" || lines[10] != "eve c59" || lines[11] != "ann c59" || lines[70] != "ann c0" {
+		t.Errorf("%d lines: %q", len(lines), lines)
+	}
+	points, err := l.Series(t.Context(), "source", begun)
+	if err != nil || len(points) != 70 || points[3].Count != 4 || points[59].Count != 60 {
+		t.Errorf("%d points, %v", len(points), err)
+	}
+	got, err := l.ReplayJob(t.Context(), running.ID)
+	if err != nil || got.State != ledger.JobCancelled || got.By != "ann" || got.PerSecond != 2.5 || got.EndedAt.IsZero() {
+		t.Errorf("the replay that was under way: %+v, %v", got, err)
+	}
+	if got, err := l.ReplayJob(t.Context(), finished.ID); err != nil || got.State == ledger.JobRunning || got.PerSecond != 4 {
+		t.Errorf("the replay that had ended: %+v, %v", got, err)
+	}
+	sound(t, l)
 }
 
 // noise is text that does not compress well.

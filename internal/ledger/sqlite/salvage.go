@@ -18,6 +18,8 @@ type wreck struct {
 	conversations map[int64]*remains // by number
 	configs       []place
 	quarantine    []place
+	audit, jobs   []place
+	points        []place
 	lostPages     int
 	lostRows      int
 }
@@ -89,6 +91,8 @@ func (w *wreck) note(at place, r record) {
 			of := w.of(n)
 			of.ids = append(of.ids, id)
 		}
+	default:
+		w.remember(at, r)
 	}
 }
 

@@ -31,6 +31,7 @@ func filled(t testing.TB, n int, killed bool) string {
 	}
 	for i := range n {
 		h := hook(fmt.Sprintf("c%04d", i), "help", "crm")
+		h.Conversation.ReceivedAt = time.Now()
 		h.Raw = []byte(strings.Repeat(fmt.Sprint("body ", i, rand.Uint64()), 1+rand.IntN(400)))
 		accept(t, l, h)
 	}
