@@ -132,7 +132,7 @@ func sentView(then, today Rendered) *page.Sent {
 		out.NoToday = today.Unknown
 	default:
 		if difference := differenceOf(then, today); len(difference) > 0 {
-			out.Changes, out.Today = changedLines(difference), requestsView(today.Requests)
+			out.Differs, out.Changes, out.Today = true, changedLines(difference), requestsView(today.Requests)
 		}
 	}
 	return out

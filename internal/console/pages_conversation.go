@@ -200,8 +200,17 @@ func (v *visit) deliveryView(d ledger.DeliveryRow, said chat.Conversation, reada
 	for i := range sent {
 		out.Attempts[i].Sent = sent[i]
 	}
-	if now != nil && (len(sent) == 0 || !sent[len(sent)-1].AsNow) {
+	if now == nil {
+		return out, nil
+	}
+	if len(sent) == 0 || !sent[len(sent)-1].AsNow {
 		out.Requests = requestsView(now.Requests)
+	}
+	if len(sent) > 0 { // below it stands what goes out now, and of a dead one what that changes
+		newest := sent[len(sent)-1]
+		if newest.Today = nil; len(out.Changes) > 0 {
+			newest.Changes = nil
+		}
 	}
 	return out, nil
 }

@@ -83,7 +83,7 @@ func full() []page.View {
 		Attempts: []page.Attempt{
 			{
 				Attempt: ledger.Attempt{At: now, Number: 1, Kind: "rejected", Duration: 1500 * time.Millisecond, Status: 422, Reason: hostile, Detail: ledger.Detail{Response: hostile}},
-				Sent:    &page.Sent{Config: "0123456789abcdef", Requests: requests, Today: requests, Changes: []page.Line{{Sign: "-", Text: hostile}}, Notes: []string{hostile}},
+				Sent:    &page.Sent{Config: "0123456789abcdef", Requests: requests, Differs: true, Today: requests, Changes: []page.Line{{Sign: "-", Text: hostile}}, Notes: []string{hostile}},
 			},
 			{Attempt: ledger.Attempt{At: now, Number: 2, Kind: "mapping"}, Sent: &page.Sent{Config: "0123456789abcdef", Error: hostile, Fields: hostile, NoToday: hostile}},
 			{Attempt: ledger.Attempt{At: now, Number: 3, Kind: "crash"}, Sent: &page.Sent{Unknown: hostile}},

@@ -241,7 +241,8 @@ type Sent struct {
 	Fields   string // what was mapped, if there are no requests
 	Notes    []string
 	AsNow    bool // it is what would go out now
-	// Today is what the configuration of today would have sent in its place, Changes between both; nil: the same.
+	Differs  bool // the configuration of today renders it otherwise
+	// Today is what the configuration of today would have sent in its place, Changes between both; nil where that stands elsewhere on the page.
 	Today   []Request
 	Changes []Line
 	NoToday string // why that cannot be told
@@ -252,7 +253,7 @@ func (s Sent) Label() string {
 	switch {
 	case s.AsNow:
 		return "The request, as it went out and as it would go out now"
-	case len(s.Changes) > 0 || s.NoToday != "":
+	case s.Differs || s.NoToday != "":
 		return "The request, with the configuration of then"
 	}
 	return "The request; the configuration of today renders the same"
