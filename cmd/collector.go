@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	busyBytes  = 16 << 20 // allocated in a second: less than that is idle, and idle stays small
-	busyRoom   = 16 << 20 // bytes that may be allocated between two collections under load
+	mostOften  = 12       // collections in a second that the heap may grow to avoid more of
+	mostRoom   = 40 << 20 // bytes that may be allocated between two collections for that
 	usualShare = 100      // percent of the live heap, the default of Go
-	mostShare  = 200
+	mostShare  = 600
 )
 
-// tuneCollector lets the heap grow by busyRoom between collections while much is allocated, and by as much as is alive
-// otherwise. Whoever sets GOGC or GOMEMLIMIT has decided. It returns when ctx ends.
+// tuneCollector lets the heap grow by up to mostRoom between collections while much is allocated, and by as much as is
+// alive otherwise. Whoever sets GOGC or GOMEMLIMIT has decided. It returns when ctx ends.
 func tuneCollector(ctx context.Context) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
@@ -54,8 +54,6 @@ func tuneCollector(ctx context.Context) {
 // collectorShare is how much the heap may grow until it is collected, in percent of what is alive, when so many bytes
 // were allocated within a second.
 func collectorShare(allocated, live uint64) int {
-	if allocated < busyBytes {
-		return usualShare
-	}
-	return int(min(max(100*busyRoom/max(live, 1), usualShare), mostShare))
+	room := min(allocated/mostOften, mostRoom)
+	return int(min(max(100*room/max(live, 1), usualShare), mostShare))
 }

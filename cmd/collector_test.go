@@ -13,9 +13,11 @@ func TestCollectorShare(t *testing.T) {
 	}{
 		{"idle", 1 << 20, 8 << 20, 100},
 		{"idle and nothing collected yet", 0, 0, 100},
-		{"busy, nothing collected yet", 100 << 20, 0, 200},
-		{"busy, small", 100 << 20, 8 << 20, 200},
-		{"busy", 100 << 20, 12 << 20, 133},
+		{"some load", 60 << 20, 8 << 20, 100},
+		{"busy, nothing collected yet", 100 << 20, 0, 600},
+		{"busy, small", 240 << 20, 8 << 20, 250},
+		{"very busy, small", 1 << 30, 8 << 20, 500},
+		{"very busy", 1 << 30, 20 << 20, 200},
 		{"busy with large bodies", 1 << 30, 200 << 20, 100},
 	} {
 		if got := collectorShare(tt.allocated, tt.live); got != tt.want {

@@ -56,9 +56,12 @@ func FingerprintOf(content []byte) [16]byte {
 
 // Content is the JSON of what Fingerprint digests: all but ID, Source, Brand, Revision, ReceivedAt, Warnings and
 // Transcript. It fails on numbers that JSON cannot hold and years of five digits.
-func (c *Conversation) Content() ([]byte, error) {
+func (c *Conversation) Content() ([]byte, error) { return c.AppendContent(nil) }
+
+// AppendContent appends Content to b.
+func (c *Conversation) AppendContent(b []byte) ([]byte, error) {
 	content := c.content()
-	return content.appendJSON(make([]byte, 0, content.jsonSize()), true)
+	return content.appendJSON(slices.Grow(b, content.jsonSize()), true)
 }
 
 func (c *Conversation) content() Conversation {

@@ -4,7 +4,6 @@ package row
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 
 	"github.com/afterchat/afterchat/internal/chat"
@@ -27,22 +26,11 @@ type Arrival struct {
 
 // NewArrival packs and digests a hook.
 func NewArrival(c Codec, h ledger.Hook) (*Arrival, error) {
-	content, err := h.Conversation.Content()
-	if err != nil {
-		return nil, fmt.Errorf("encode the conversation: %w", err)
-	}
-	fingerprint := chat.FingerprintOf(content)
-	body, err := c.PackBody(h.Raw, content, &h.Conversation)
+	body, content, err := c.PackBody(h.Raw, &h.Conversation)
 	if err != nil {
 		return nil, err
 	}
-	return &Arrival{
-		Hook:    h,
-		Raw:     chat.RawFingerprint(h.Raw),
-		Content: fingerprint,
-		Chain:   h.Conversation.Chain(),
-		Body:    body,
-	}, nil
+	return &Arrival{Hook: h, Raw: chat.RawFingerprint(h.Raw), Content: content, Chain: h.Conversation.Chain(), Body: body}, nil
 }
 
 // Known is a conversation that the ledger has.

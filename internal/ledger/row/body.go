@@ -33,18 +33,10 @@ var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 const largeBuffer = 64 << 10
 
-// PackBody packs a hook. content is the Content of the conversation; what is no part of it is added at its end, where the
-// last of two equal keys is the one that is read. What the transaction decides and the pipeline renders is left out.
-func (c Codec) PackBody(sent, content []byte, conv *chat.Conversation) ([]byte, error) {
-	rest, err := json.Marshal(struct {
-		Source     string    `json:"source"`
-		Brand      string    `json:"brand,omitempty"`
-		ReceivedAt time.Time `json:"received_at,omitzero"`
-		Warnings   []string  `json:"warnings,omitempty"`
-	}{conv.Source, conv.Brand, conv.ReceivedAt, conv.Warnings})
-	if err != nil {
-		return nil, fmt.Errorf("encode the conversation: %w", err)
-	}
+// PackBody packs a hook, and returns the fingerprint of what it says. To the Content of the conversation it adds at the end
+// what is no part of it, where the last of two equal keys is the one that is read. What the transaction decides and the
+// pipeline renders is left out.
+func (c Codec) PackBody(sent []byte, conv *chat.Conversation) (body []byte, content [16]byte, err error) {
 	plain, packed := buffers.Get().(*[]byte), buffers.Get().(*[]byte)
 	defer func() {
 		for _, b := range []*[]byte{plain, packed} {
@@ -54,8 +46,21 @@ func (c Codec) PackBody(sent, content []byte, conv *chat.Conversation) ([]byte, 
 		}
 	}()
 	*plain = append((*plain)[:0], sent...)
-	*plain = append(*plain, content[:len(content)-1]...)
-	*plain = append(append(*plain, ','), rest[1:]...)
+	if *plain, err = conv.AppendContent(*plain); err != nil {
+		return nil, content, fmt.Errorf("encode the conversation: %w", err)
+	}
+	content = chat.FingerprintOf((*plain)[len(sent):])
+	rest, err := json.Marshal(struct {
+		Source     string    `json:"source"`
+		Brand      string    `json:"brand,omitempty"`
+		ReceivedAt time.Time `json:"received_at,omitzero"`
+		Warnings   []string  `json:"warnings,omitempty"`
+	}{conv.Source, conv.Brand, conv.ReceivedAt, conv.Warnings})
+	if err != nil {
+		return nil, content, fmt.Errorf("encode the conversation: %w", err)
+	}
+	(*plain)[len(*plain)-1] = ',' // in place of the brace
+	*plain = append(*plain, rest[1:]...)
 
 	head := make([]byte, bodyChecks, bodyHeadSize)
 	head[0] = bodyMark
@@ -63,7 +68,7 @@ func (c Codec) PackBody(sent, content []byte, conv *chat.Conversation) ([]byte, 
 	binary.BigEndian.PutUint32(head[5:], crc32.Checksum((*plain)[len(sent):], castagnoli))
 	head = binary.AppendUvarint(head, uint64(len(sent)))
 	*packed = s2.Encode((*packed)[:cap(*packed)], *plain)
-	return append(append(make([]byte, 0, len(head)+len(*packed)), head...), *packed...), nil
+	return append(append(make([]byte, 0, len(head)+len(*packed)), head...), *packed...), content, nil
 }
 
 // errDamagedBody means that a packed body is not what was stored.

@@ -18,7 +18,7 @@ func FuzzStored(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	good, err := c.PackBody([]byte("where is it?"), content, &conv)
+	good, _, err := c.PackBody([]byte("where is it?"), &conv)
 	if err != nil {
 		f.Fatal(err)
 	}
