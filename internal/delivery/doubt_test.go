@@ -257,7 +257,15 @@ func (l *failingLedger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claim
 	if err := l.err(); err != nil {
 		return ledger.Claimed{}, err
 	}
-	return l.Ledger.Claim(ctx, c)
+	return claimNow(ctx, l.Ledger, c)
+}
+
+// claimNow claims from a ledger that does not wait.
+func claimNow(ctx context.Context, l Ledger, c ledger.Claim) (ledger.Claimed, error) {
+	c.Wait = 0
+	got, err := l.Claim(ctx, c)
+	got.Waits = false
+	return got, err
 }
 
 func (l *failingLedger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
@@ -343,6 +351,7 @@ func TestFenced(t *testing.T) {
 			return fault{status: http.StatusBadRequest}
 		}}
 		help := target("help", k)
+		help.Workers = 1 // so that it is not this engine that takes the lease over
 		w.use = shortLeases{w.ledger}
 		w.start(help)
 		w.accept("ann")

@@ -5,6 +5,7 @@ package delivery
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -85,7 +86,8 @@ type runner struct {
 	probing   probing
 	checking  bool
 	waiting   []*report // denials that wait for what Check says
-	claiming  bool      // a claim is on its way; its answer comes to took
+	claiming  *plan     // of the claim that is on its way; its answer comes to took; nil: there is none
+	withdraw  func()    // ends the waiting of that claim
 	inFlight  int       // attempts that are not settled yet
 	unsettled int       // of these, attempts that have ended and been ruled on: their workers are free
 	lookAt    time.Time // when to ask the ledger next
@@ -225,7 +227,10 @@ func (r *runner) drain(ctx context.Context) {
 		r.rule(a, denialRetryNow)
 	}
 	r.waiting = nil
-	for r.inFlight > 0 || r.claiming {
+	if r.claiming != nil {
+		r.withdraw()
+	}
+	for r.inFlight > 0 || r.claiming != nil {
 		select {
 		case c := <-r.claimed:
 			r.took(ctx, c)
@@ -292,6 +297,9 @@ func (r *runner) adopt(now time.Time) {
 
 // advance does one thing that can be done now and returns when to look again; zero: when something happens.
 func (r *runner) advance(ctx context.Context, now time.Time) time.Time {
+	if r.claiming != nil && (r.claiming != r.plan || r.state.Pause.Active() || now.Before(r.hold)) {
+		r.withdraw() // it waits for something that must not be sent now, or not like this
+	}
 	if now.Before(r.ledgerAt) {
 		return r.ledgerAt
 	}
@@ -319,7 +327,7 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 	// A settle that waits for its commit keeps no worker waiting. While the ledger is slow, as many again may wait for it.
 	workers := r.plan.target.Workers
 	want := min(workers-(r.inFlight-r.unsettled), 2*workers-r.inFlight)
-	if r.claiming {
+	if r.claiming != nil {
 		return 0, time.Time{}
 	}
 	if r.state.Pause.Active() {
@@ -346,27 +354,33 @@ func (r *runner) wanted(now time.Time) (int, time.Time) {
 	return granted, next
 }
 
-// claimed is the answer to a claim of up to want deliveries, asked for under plan at the time now.
+// claimed is the answer to a claim of up to want deliveries, asked for under plan.
 type claimed struct {
 	plan  *plan
 	want  int
-	now   time.Time
 	probe bool
 	got   ledger.Claimed
 	err   error
 }
 
 // claim leases up to want deliveries; took starts an attempt on each. It does not wait for the ledger, so that workers who
-// end meanwhile get their ruling and are free for the next claim. A probe waits: what it does not find says something.
+// end meanwhile get their ruling and are free for the next claim; the ledger may wait with its answer until something falls
+// due. A probe waits: what it does not find says something.
 func (r *runner) claim(ctx context.Context, want int, now time.Time) {
-	c := claimed{plan: r.plan, want: want, now: now, probe: r.state.Pause.Active()}
-	ask := func() {
-		// A claim that is canceled half-way could leave leases that nobody knows of, so it is not canceled.
-		c.got, c.err = r.engine.options.Ledger.Claim(context.WithoutCancel(ctx), ledger.Claim{
-			Target: r.name, Limit: c.want, Lease: c.plan.target.lease(), Config: c.plan.renderer.today.Hash(),
-		})
+	c := claimed{plan: r.plan, want: want, probe: r.state.Pause.Active()}
+	asked := ledger.Claim{Target: r.name, Limit: want, Lease: r.plan.target.lease(), Config: r.plan.renderer.today.Hash(), Wait: r.watch()}
+	if c.probe {
+		asked.Wait = 0
 	}
-	r.claiming = true
+	waiting, withdraw := context.WithCancel(context.WithoutCancel(ctx)) // a claim that has begun goes to its end
+	ask := func() {
+		defer withdraw()
+		c.got, c.err = r.engine.options.Ledger.Claim(waiting, asked)
+		if errors.Is(c.err, waiting.Err()) {
+			c.err = nil // it was called back before it began
+		}
+	}
+	r.claiming, r.withdraw = c.plan, withdraw
 	r.lookAt = now.Add(r.watch()) // unless something happens before the answer
 	if c.probe {
 		ask()
@@ -381,8 +395,8 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 
 // took takes the answer to a claim.
 func (r *runner) took(ctx context.Context, c claimed) {
-	got, want, now := c.got, c.want, c.now
-	r.claiming = false
+	got, want, now := c.got, c.want, time.Now()
+	r.claiming, r.withdraw = nil, nil
 	r.giveBack(ctx, want-len(got.Deliveries))
 	if !r.ledgerAnswered(c.err, now) {
 		r.lookAt = time.Time{}
@@ -397,7 +411,7 @@ func (r *runner) took(ctx context.Context, c claimed) {
 	if r.limiter != nil {
 		r.limiter.AllowN(now, len(got.Deliveries))
 	}
-	r.measure(func(m *meter) { m.use(r.rate, len(got.Deliveries), time.Now()) })
+	r.measure(func(m *meter) { m.use(r.rate, len(got.Deliveries), now) })
 	if c.probe && len(got.Deliveries) == 0 && r.probing.said == checkPassed {
 		r.resume(now, "its check passes")
 		return
@@ -414,9 +428,10 @@ func (r *runner) took(ctx context.Context, c claimed) {
 	}
 }
 
-// nextLook says when to claim again after an answer: at once if there may be more, else when something falls due.
+// nextLook says when to claim again after an answer: at once if there may be more or the ledger waits until there is, else
+// when something falls due.
 func (r *runner) nextLook(got ledger.Claimed, want int, now time.Time) time.Time {
-	if len(got.Deliveries)+len(got.Crashed) >= want {
+	if got.Waits || len(got.Deliveries)+len(got.Crashed) >= want {
 		return time.Time{}
 	}
 	next := now.Add(r.watch())

@@ -39,6 +39,10 @@ type Ledger interface {
 	Close() error
 }
 
+// settlePatience is how long a settlement waits for a hook to share its commit with. At a few hundred hooks a second that
+// leaves the disk free for those whose senders wait.
+const settlePatience = 4 * time.Millisecond
+
 func (g *Gateway) openLedger(ctx context.Context) error {
 	observer := ledger.Observer{Committed: g.metrics.Committed, Due: g.wake, Merged: g.merged.add, Crowded: g.tidyUp}
 	if url := g.boot.Ledger.URL; url.Shared() {
@@ -50,7 +54,7 @@ func (g *Gateway) openLedger(ctx context.Context) error {
 		return nil
 	}
 	path := g.boot.LedgerFile()
-	l, err := sqlite.Open(ctx, path, sqlite.Options{Retention: retention(g.boot), Observer: observer, Logger: g.Logger})
+	l, err := sqlite.Open(ctx, path, sqlite.Options{Retention: retention(g.boot), Observer: observer, Logger: g.Logger, Patience: settlePatience})
 	if err != nil {
 		return fmt.Errorf("opening the ledger %s: %w", path, err)
 	}

@@ -145,6 +145,10 @@ type Claim struct {
 	Limit  int           // at most so many deliveries
 	Lease  time.Duration // how long they are ours; a worker that has not settled by then is fenced
 	Config string        // hash of the configuration of today; becomes Tried of the next claim unless this is a resend
+	// Wait is how long the engine may wait until something falls due, instead of answering that nothing is. An engine that
+	// does leases it in the very transaction that makes it due. The end of the context ends the waiting, but no claim that
+	// has begun. 0: do not wait.
+	Wait time.Duration
 }
 
 // Claimed is the answer to a Claim.
@@ -154,6 +158,8 @@ type Claimed struct {
 	// Next is when the earliest delivery of the target that is not in Deliveries falls due (a leased one at the end of
 	// its lease); zero if there is none.
 	Next time.Time
+	// Waits: the engine honors Wait, so there is nothing to be won by claiming less often.
+	Waits bool
 }
 
 // CrashLimit is how often a delivery is claimed without a settle before it is dead.

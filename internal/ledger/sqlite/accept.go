@@ -287,7 +287,9 @@ func (l *Ledger) Quarantine(ctx context.Context, u ledger.Unreadable) (ledger.Qu
 			}
 			t.add("quarantined", 1)
 		}
-		t.heard(u.Source, u.ReceivedAt)
+		if !answer.Repeat || !u.ReceivedAt.IsZero() { // a second repair is no sign of life
+			t.heard(u.Source, u.ReceivedAt)
+		}
 		return nil
 	})
 	if err != nil {

@@ -119,17 +119,19 @@ type claims struct {
 	leased  []leased
 	crashed []leased
 	next    time.Time
+	parked  chan time.Time // see park.go
 }
 
 // Claim leases what is due, the longest due first. Nobody else gets a leased delivery before its lease ends.
-// Once begun it goes to its end, even if ctx ends: a lease that nobody has would leave its delivery in doubt.
+// Once begun it goes to its end, even if ctx ends: a lease that nobody has would leave its delivery in doubt. If nothing is
+// due it waits as it is asked to, see park.go.
 func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, error) {
 	got := claims{asked: c, ctx: ctx}
-	ctx = context.WithoutCancel(ctx)
-	if err := l.write(ctx, got.do); err != nil {
+	if err := l.await(ctx, &got); err != nil {
 		return ledger.Claimed{}, err
 	}
-	answer := ledger.Claimed{Next: got.next}
+	ctx = context.WithoutCancel(ctx)
+	answer := ledger.Claimed{Next: got.next, Waits: true}
 	for i, err := range l.loadAll(ctx, got.leased) {
 		g := got.leased[i]
 		switch {

@@ -41,6 +41,9 @@ type Options struct {
 	// BatchLimit is how many operations share a transaction at most; 0: 256. An operation that waits longer than a
 	// transaction takes is a sign of a slow disk, not of a low limit.
 	BatchLimit int
+	// Patience is how long a settlement waits, if nobody else has anything to commit, for somebody to share a commit with.
+	// It is durable when Settle returns all the same. 0: not at all.
+	Patience time.Duration
 
 	clock func() time.Time // nil: time.Now
 }
@@ -209,7 +212,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	l.readers.Store(readers)
-	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}, commands: map[string]command{}, leases: leases{}}, nil
+	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}, commands: map[string]command{}, leases: leases{}, parked: map[string][]*operation{}}, nil
 }
 
 func connect(path string, connections int, parameters ...string) (*sql.DB, error) {

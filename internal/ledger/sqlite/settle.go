@@ -15,7 +15,7 @@ import (
 // A lease that has run out but that nobody else has taken is still the caller's.
 func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
 	var answer ledger.Settled
-	err := l.write(ctx, func(t *tx) error {
+	err := l.writePatiently(ctx, func(t *tx) error {
 		known, ok := t.leases.take(s.ID, s.Target)
 		r := &known
 		if !ok {

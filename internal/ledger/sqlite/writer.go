@@ -29,6 +29,18 @@ type operation struct {
 	then func()          // called after the commit, before anybody is woken; set by do; may be nil
 	err  error
 	done chan struct{} // closed after the commit
+
+	patient   bool       // it may wait for others to share its commit
+	claim     *claims    // that it is, if it may wait for something to fall due
+	withdrawn *operation // no change, but the end of such a wait
+}
+
+// rank is 1 for what comes after everything else in a batch, else 0.
+func (op *operation) rank() int {
+	if op.claim != nil {
+		return 1
+	}
+	return 0
 }
 
 // run keeps a panic in what a caller handed in from taking down the writer, and with it everybody's hooks.
@@ -42,10 +54,18 @@ func (op *operation) run(t *tx) (err error) {
 	return op.do(t)
 }
 
+// writePatiently is write of a change that nobody waits for: alone, it waits a moment for others to share a commit with.
+func (l *Ledger) writePatiently(ctx context.Context, do func(*tx) error) error {
+	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{}), patient: l.options.Patience > 0})
+}
+
 // write has do executed and committed. When ctx ends first, its error comes back and do may still happen, even now: what
 // do writes to must not be read after an error.
 func (l *Ledger) write(ctx context.Context, do func(*tx) error) error {
-	op := &operation{ctx: ctx, do: do, done: make(chan struct{})}
+	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{})})
+}
+
+func (l *Ledger) commit(ctx context.Context, op *operation) error {
 	if err := l.enqueue(ctx, op); err != nil {
 		return err
 	}
@@ -86,6 +106,9 @@ type writer struct {
 	// What the file says, too, so that it need not be read again. It is forgotten when a transaction fails.
 	number int64 // of the newest conversation; 0: not known
 	leases leases
+
+	parked map[string][]*operation // claims that wait, by target
+	served []*operation            // claims that waited and have something, to be answered after the commit
 }
 
 // run commits what comes until the queue is closed. It adds no delay: what queued up during a commit is the next batch,
@@ -94,23 +117,72 @@ type writer struct {
 func (w *writer) run() {
 	defer close(w.ledger.stopped)
 	defer w.close()
+	defer w.unpark()
 	batch := make([]*operation, 0, w.ledger.options.BatchLimit)
 	for op := range w.ledger.queue {
-		batch = append(batch[:0], op)
+		batch = w.join(batch[:0], op)
 		runtime.Gosched()
-		for more := true; more && len(batch) < cap(batch); {
-			select {
-			case op, ok := <-w.ledger.queue:
-				if more = ok; ok {
-					batch = append(batch, op)
-				}
-			default:
-				more = false
-			}
+		batch = w.drain(batch)
+		if !slices.ContainsFunc(batch, func(op *operation) bool { return !op.patient }) {
+			batch = w.linger(batch)
 		}
-		w.commit(batch)
+		if len(batch) > 0 {
+			w.commit(batch)
+		}
 		clear(batch)
 	}
+}
+
+// join adds an operation to a batch, unless it is none.
+func (w *writer) join(batch []*operation, op *operation) []*operation {
+	if op.withdrawn != nil {
+		w.withdraw(op)
+		return batch
+	}
+	return append(batch, op)
+}
+
+// drain adds what has queued.
+func (w *writer) drain(batch []*operation) []*operation {
+	for len(batch) < cap(batch) {
+		select {
+		case op, ok := <-w.ledger.queue:
+			if !ok {
+				return batch
+			}
+			batch = w.join(batch, op)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+// patientEnough is how many patient operations are worth a commit of their own.
+const patientEnough = 32
+
+// linger waits for somebody who is in a hurry to share a commit with.
+func (w *writer) linger(batch []*operation) []*operation {
+	if len(batch) == 0 {
+		return batch
+	}
+	timer := time.NewTimer(w.ledger.options.Patience)
+	defer timer.Stop()
+	for len(batch) < min(cap(batch), patientEnough) {
+		select {
+		case op, ok := <-w.ledger.queue:
+			if !ok {
+				return batch
+			}
+			batch = w.join(batch, op)
+			if !op.patient && op.withdrawn == nil {
+				return w.drain(batch)
+			}
+		case <-timer.C:
+			return batch
+		}
+	}
+	return batch
 }
 
 func (w *writer) close() {
@@ -128,6 +200,8 @@ func (w *writer) close() {
 // commit executes batch in one transaction. If that fails, each operation gets a transaction of its own, so that one
 // bad record refuses nobody else's.
 func (w *writer) commit(batch []*operation) {
+	// Claims that may wait come last, so that none waits for what others here make due.
+	slices.SortStableFunc(batch, func(a, b *operation) int { return a.rank() - b.rank() })
 	err := w.transact(batch)
 	if isDamage(err) {
 		if err = w.replace(err); err == nil {
@@ -156,12 +230,19 @@ func (w *writer) commit(batch []*operation) {
 				op.then()
 			}
 		}
+		if op.err == nil && op.claim.waits() {
+			w.park(op)
+			continue
+		}
 		close(op.done)
 	}
+	served := w.handOver()
 	if observer.Due != nil {
 		slices.Sort(due)
 		for _, target := range slices.Compact(due) {
-			observer.Due(target)
+			if !slices.Contains(served, target) {
+				observer.Due(target)
+			}
 		}
 	}
 }
@@ -192,28 +273,42 @@ func (w *writer) transact(batch []*operation) error {
 		return w.explain(err)
 	}
 	for _, op := range batch {
-		if op.err = op.ctx.Err(); op.err != nil {
-			continue
-		}
-		t.op, op.due, op.met, op.then, t.wrote = op, nil, nil, nil, false
-		if err := op.run(t); err != nil {
-			op.err = w.explain(err)
-			if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {
-				return op.err
-			}
+		if err := t.run(op); err != nil {
+			return err
 		}
 	}
-	if err := t.flush(); err != nil {
+	served, err := t.serve(batch)
+	if err == nil {
+		err = t.flush()
+	}
+	if err != nil {
 		return w.explain(err)
 	}
 	if err := t.exec("COMMIT"); err != nil {
 		return w.explain(err)
 	}
 	committed = true
+	w.keepServed(served)
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
 		observer.Committed(time.Since(started), len(batch))
 	}
 	w.ledger.crowd.Tell(t.size, w.ledger.retention.Load().MaxSize, w.ledger.options.Observer.Crowded)
+	return nil
+}
+
+// run runs one operation of a batch. Its error is that of the batch, which cannot be committed; that of the operation alone
+// is in op.err.
+func (t *tx) run(op *operation) error {
+	if op.err = op.ctx.Err(); op.err != nil {
+		return nil
+	}
+	t.op, op.due, op.met, op.then, t.wrote = op, nil, nil, nil, false
+	if err := op.run(t); err != nil {
+		op.err = t.explain(err)
+		if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {
+			return op.err
+		}
+	}
 	return nil
 }
 
