@@ -175,7 +175,7 @@ func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error
 	became := o.state
 	if failed == nil {
 		if became = ended(o.state, settled.State); became != ledger.Pending {
-			m.Delivery(target, became.String())
+			r.counted(d, became)
 		}
 	}
 	a.span.End(res.ended, o.kind, became.String(), o.status, res.err != nil && o.kind != kindShutdown)

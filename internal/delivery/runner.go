@@ -444,10 +444,19 @@ func (r *runner) nextLook(got ledger.Claimed, want int, now time.Time) time.Time
 	return next
 }
 
+// counted counts a delivery that came to its end.
+func (r *runner) counted(d ledger.Delivery, became ledger.State) {
+	m := r.engine.options.Metrics
+	if became == ledger.Dead && d.Imported {
+		m.ImportedDead(r.name) // first: what reads both never finds a death that somebody is called for
+	}
+	m.Delivery(r.name, became.String())
+}
+
 // buried tells of a delivery that the ledger has made dead.
 func (r *runner) buried(d ledger.Delivery) {
 	r.engine.options.Metrics.Attempt(r.name, kindCrash, 0)
-	r.engine.options.Metrics.Delivery(r.name, ledger.Dead.String())
+	r.counted(d, ledger.Dead)
 	r.log.Error("delivery.attempt", "conversation", d.ID, "revision", d.Revision, "attempt", d.Attempt, "kind", kindCrash,
 		"outcome", ledger.Dead.String(),
 		"reason", fmt.Sprintf("claimed %d times without an outcome", ledger.CrashLimit),

@@ -277,11 +277,13 @@ func TestNoAlertOfAnImport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.until(t, `afterchat_imported_dead_total{target="help"} 2`)
 	if standing := r.standing(t.Context(), stats); len(standing) > 0 || len(transport.bodies("hooks.example")) > 0 {
 		t.Errorf("an import raises %+v and tells %q", standing, transport.bodies("hooks.example"))
 	}
 	r.chat(t, chatHook(1, "ann@example.com", 5, "today"))
-	r.until(t, `afterchat_attempts_total{kind="rejected",target="help"} 3`)
+	r.until(t, `afterchat_deliveries_total{outcome="dead",target="help"} 3`)
+	r.until(t, `afterchat_imported_dead_total{target="help"} 2`)
 	r.until(t, `afterchat_dead{target="help"} 1`)
 	r.alertOnce(t.Context(), time.Now().Add(settleLag))
 	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })

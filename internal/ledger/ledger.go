@@ -193,6 +193,8 @@ type Delivery struct {
 	FirstAt time.Time
 	// Pinned is the hash of the configuration that an operator wants it to be rendered with; "": that of the day.
 	Pinned string
+	// Imported: only imported hooks have asked for it.
+	Imported bool
 
 	Conversation chat.Conversation // with Revision set
 }

@@ -66,6 +66,7 @@ type Metrics struct {
 	hooks         *prometheus.CounterVec
 	ack           prometheus.Histogram
 	deliveries    *prometheus.CounterVec
+	importedDead  *prometheus.CounterVec
 	attempts      *prometheus.CounterVec
 	own           *prometheus.CounterVec // of attempts, those of alerts; not served
 	attempt       *prometheus.HistogramVec
@@ -97,6 +98,7 @@ func New(version string, read func() (Gauges, error)) *Metrics {
 		hooks:         counter("hooks_total", "Hooks by what they turned out to be.", "source", "result"),
 		ack:           prometheus.NewHistogram(histogram("ack_seconds", "Time to answer a hook that was stored, fsync included.", fast)),
 		deliveries:    counter("deliveries_total", "Deliveries that came to an end.", "target", "outcome"),
+		importedDead:  counter("imported_dead_total", "Of the deliveries that died, those that only imported hooks have asked for.", "target"),
 		attempts:      counter("attempts_total", "Attempts by what they came to.", "target", "kind"),
 		own:           counter("own_attempts", "Attempts of alerts.", "target", "kind"),
 		attempt:       prometheus.NewHistogramVec(histogram("attempt_seconds", "Duration of an attempt.", slow), []string{"target"}),
@@ -116,7 +118,7 @@ func New(version string, read func() (Gauges, error)) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.hooks, m.ack, m.deliveries, m.attempts, m.attempt, m.uncertain, m.mappingErrors, m.commit, m.batch,
+		m.hooks, m.ack, m.deliveries, m.importedDead, m.attempts, m.attempt, m.uncertain, m.mappingErrors, m.commit, m.batch,
 		m.reloaded, m.reloadedAt, m.conversations, m.rating, m.firstResponse, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -148,6 +150,7 @@ func (m *Metrics) Configured(sources, targets []string, routes map[string][]stri
 		for _, outcome := range Outcomes() {
 			m.deliveries.WithLabelValues(target, outcome)
 		}
+		m.importedDead.WithLabelValues(target)
 		for _, kind := range Kinds() {
 			m.attempts.WithLabelValues(target, kind)
 		}
@@ -212,6 +215,13 @@ func (m *Metrics) OwnAttempt(target, kind string) {
 func (m *Metrics) Delivery(target, outcome string) {
 	if m != nil {
 		m.deliveries.WithLabelValues(target, outcome).Inc()
+	}
+}
+
+// ImportedDead says that the delivery that died was only asked for by imported hooks: nobody is to be called.
+func (m *Metrics) ImportedDead(target string) {
+	if m != nil {
+		m.importedDead.WithLabelValues(target).Inc()
 	}
 }
 

@@ -38,6 +38,7 @@ func TestSeries(t *testing.T) {
 	m.Conversation(&chat.Conversation{Source: "shop", Outcome: chat.Completed, Rating: new(4.0), FirstResponseSeconds: new(14.0)})
 	m.Attempt("help", "ok", 30*time.Millisecond)
 	m.Delivery("help", "delivered")
+	m.ImportedDead("help")
 	m.Uncertain("help")
 	m.MappingError("everything", "help")
 	m.Committed(time.Millisecond, 3)

@@ -26,6 +26,7 @@ func alertImported(d *desk) {
 	d.equal("imported and not", d.deliveries(live), []string{"c2 help"})
 	d.equal("conversations that have one", d.conversations(live), []string{"c2"})
 	for _, c := range d.claimAll("help", lease).Deliveries {
+		d.equal(c.ID+" is imported", c.Imported, c.ID == "c1")
 		d.settle(c, ledger.Dead, dead, failing("rejected 422"))
 	}
 	d.settle(d.claim("crm"), ledger.Pending, again, failing("temporary timeout"))

@@ -19,7 +19,7 @@ func (r *Delivery) Lease(id, config string, now, end int64) (d ledger.Delivery, 
 	d = ledger.Delivery{
 		ID: id, Target: r.Target, Revision: r.Want, Held: r.Have, Attempt: r.Tries + 1, Receipt: r.Receipt,
 		Routes: routes, Accepted: r.Config, DueAt: FromMicros(r.DueAt), FirstAt: FromMicros(r.FirstAt),
-		Pinned: r.Pinned,
+		Pinned: r.Pinned, Imported: r.Imported,
 	}
 	tried := r.Tried
 	changes, crashed = r.claim(config, now, end)
