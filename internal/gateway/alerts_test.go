@@ -4,6 +4,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -19,6 +20,7 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 	"github.com/afterchat/afterchat/internal/console"
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
 )
 
 const alertConfig = `version: 1
@@ -196,6 +198,58 @@ func TestAlertOfReplicas(t *testing.T) {
 	r.until(t, `afterchat_deliveries_total{outcome="delivered",target="slack"} 1`)
 	if got := transport.bodies("hooks.example"); len(got) != 1 {
 		t.Errorf("%d messages: %q", len(got), got)
+	}
+}
+
+// TestE2EAlertOfReplicasOnPostgres: two gateways on one database tell once, and one that is started later tells nothing
+// again.
+func TestE2EAlertOfReplicasOnPostgres(t *testing.T) {
+	t.Parallel()
+	server, err := postgrestest.Start(t.Context())
+	if errors.Is(err, postgrestest.ErrNone) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Remove)
+	transport := newMoody()
+	transport.set("help.example", http.StatusUnprocessableEntity)
+	text := strings.Replace(alertConfig, "sources:", "ledger: {url: '"+server.URL("")+"'}\nsources:", 1)
+	first, second := startGateway(t, text, transport), startGateway(t, text, transport)
+	first.began(t)
+	now := second.began(t)
+	for id := range 3 {
+		first.chat(t, chatHook(id, "ann@example.com", 5, "hello"))
+	}
+	first.until(t, `afterchat_dead{target="help"} 3`)
+	later := func(gateways ...*running) {
+		t.Helper()
+		now = now.Add(20 * time.Minute)
+		var work sync.WaitGroup
+		for _, g := range gateways {
+			work.Go(func() { g.alertOnce(t.Context(), now) })
+		}
+		work.Wait()
+	}
+	later(first, second)
+	eventually(t, "a message", func() bool { return len(transport.bodies("hooks.example")) > 0 })
+	later(second, first)
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	third := startGateway(t, text, transport)
+	third.began(t)
+	later(second, third)
+	if got := transport.bodies("hooks.example"); len(got) != 1 || !strings.Contains(got[0], "3 deliveries to help are dead") {
+		t.Errorf("%q", got)
+	}
+	stats, err := third.ledger.Stats(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if standing := third.standing(t.Context(), stats); len(standing) != 1 || standing[0].Count != 3 || standing[0].ToldAt.IsZero() {
+		t.Errorf("%+v", standing)
 	}
 }
 
