@@ -4,6 +4,8 @@ package gateway
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,9 +13,9 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
 )
 
-// TestE2EMaintainPostgres: whoever migrates is told what was done, and whoever audits a wrong address that it is one.
+// TestE2EMaintainPostgres: whoever migrates is told what was done, and whoever audits a wrong address that it is one; a
+// backup is made by pg_dump, or its command is told.
 func TestE2EMaintainPostgres(t *testing.T) {
-	t.Parallel()
 	server, err := postgrestest.Start(t.Context())
 	if errors.Is(err, postgrestest.ErrNone) {
 		t.Skip(err)
@@ -33,6 +35,15 @@ func TestE2EMaintainPostgres(t *testing.T) {
 	}
 	if again, err := MigrateLedger(t.Context(), cfg, nil); err != nil || again.Before != first.After || again.After != first.After {
 		t.Errorf("the second migration: %+v, %v; want %d", again, err, first.After)
+	}
+	file := filepath.Join(t.TempDir(), "ledger.dump")
+	t.Setenv("PATH", t.TempDir())
+	if err := BackupLedger(t.Context(), cfg, file); err == nil || !strings.Contains(err.Error(), "run (the password comes from PGPASSWORD or ~/.pgpass): pg_dump --format=custom --schema=afterchat --file="+file) {
+		t.Errorf("a backup without pg_dump: %v", err)
+	}
+	t.Setenv("PATH", os.Getenv(postgrestest.Variable))
+	if err := BackupLedger(t.Context(), cfg, file); err != nil {
+		t.Errorf("a backup: %v", err)
 	}
 	if n, err := RestoredLedger(t.Context(), cfg); err != nil || n != 0 {
 		t.Errorf("in doubt: %d, %v; there is nothing", n, err)
