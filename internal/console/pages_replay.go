@@ -3,6 +3,7 @@
 package console
 
 import (
+	"context"
 	"regexp"
 	"strings"
 
@@ -35,13 +36,14 @@ func newReplayPage(v *visit) (page.View, error) {
 	if len(newest.Items) == 1 && v.console.Render != nil {
 		d := newest.Items[0]
 		sample := page.Delivery{DeliveryRow: maskDeliveryRow(d)}
-		out.Masked = !v.revealed
 		if rendered, err := v.console.rendered(ctx, d.ID, d.Target, false); err != nil {
 			sample.Error = err.Error()
 		} else {
 			difference := rendered.Difference
-			if out.Masked {
-				difference = each(difference, maskLine)
+			if !v.revealed {
+				if difference, out.Masked, err = v.console.maskDifference(ctx, d, difference); err != nil {
+					return nil, err
+				}
 			}
 			sample.Error, sample.Changes = rendered.Error, changedLines(difference)
 		}
@@ -72,6 +74,34 @@ func changedLines(difference []string) []page.Line {
 		}
 	}
 	return out
+}
+
+// maskDifference hides what the lines of a difference say of the visitor, and tells whether that is anything. A line that
+// is the same for the conversation as everybody may see it says nothing.
+func (c *console) maskDifference(ctx context.Context, d ledger.DeliveryRow, difference []string) (lines []string, hidden bool, err error) {
+	said, err := c.Ledger.Revision(ctx, d.ID, d.Revision)
+	if err != nil {
+		return nil, false, err
+	}
+	said.Normalize()
+	said = maskChat(said)
+	known := map[string]bool{}
+	for _, pinned := range []bool{false, true} {
+		rendered, err := c.Render(ctx, d, said, pinned)
+		if err != nil {
+			return nil, false, err
+		}
+		for _, line := range renderedLines(rendered) {
+			known[line] = true
+		}
+	}
+	for _, line := range difference {
+		if !known[line[1:]] {
+			line, hidden = maskLine(line), true
+		}
+		lines = append(lines, line)
+	}
+	return lines, hidden, nil
 }
 
 // What of a line of a request can be shown to everybody: a method with a host, a key, brackets.

@@ -182,7 +182,7 @@ func TestReplayPage(t *testing.T) {
 	r.reloaded(t, path, subjectConfig("B"))
 	c := newClient(t, r, "")
 	_, _, hidden := c.ask("GET", "/replays/new?target=help", "")
-	if strings.Contains(string(hidden), "Ada") || strings.Count(string(hidden), "&#34;subject&#34;: ***") != 2 || !strings.Contains(string(hidden), `action="/replays/new/reveal?target=help"`) {
+	if strings.Contains(string(hidden), "Ada") || strings.Count(string(hidden), "&#34;subject&#34;: ***") != 2 || !strings.Contains(string(hidden), "&#34;big&#34;: 9007199254740993") || !strings.Contains(string(hidden), `action="/replays/new/reveal?target=help"`) {
 		t.Errorf("the page that nobody has asked to show: %s", hidden)
 	}
 	status, _, shown := c.ask("POST", "/replays/new/reveal?target=help", "")
