@@ -18,6 +18,20 @@ func (c *Conversation) JSON() ([]byte, error) {
 	return c.appendJSON(make([]byte, 0, c.jsonSize()), false)
 }
 
+// AppendOrigin appends a JSON object of where c came from: Source, Brand, ReceivedAt and Warnings, which are no part of
+// its Content. It fails on a time that JSON cannot hold.
+func (c *Conversation) AppendOrigin(b []byte) ([]byte, error) {
+	e := encoder{b: append(b, '{'), escapeHTML: true}
+	e.member("source", c.Source)
+	e.optional("brand", c.Brand)
+	e.instant("received_at", c.ReceivedAt)
+	if len(c.Warnings) > 0 {
+		e.key("warnings")
+		e.other(c.Warnings)
+	}
+	return append(e.b, '}'), e.err
+}
+
 // appendJSON appends c as JSON: what json.Marshal makes of it, or the same without escapes of < > &.
 func (c *Conversation) appendJSON(b []byte, escapeHTML bool) ([]byte, error) {
 	e := encoder{b: b, escapeHTML: escapeHTML}

@@ -47,6 +47,22 @@ func checkEncoding(tb testing.TB, c *chat.Conversation) {
 	if diff := cmp.Diff(usual(tb, &bare, true), string(content)); diff != "" {
 		tb.Errorf("content (-encoding/json +ours):\n%s", diff)
 	}
+	origin, err := c.AppendOrigin(nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	want, err := json.Marshal(struct {
+		Source     string    `json:"source"`
+		Brand      string    `json:"brand,omitempty"`
+		ReceivedAt time.Time `json:"received_at,omitzero"`
+		Warnings   []string  `json:"warnings,omitempty"`
+	}{c.Source, c.Brand, c.ReceivedAt, c.Warnings})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(origin)); diff != "" {
+		tb.Errorf("origin (-encoding/json +ours):\n%s", diff)
+	}
 }
 
 func TestEncoding(t *testing.T) {

@@ -5,12 +5,11 @@ package row
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"slices"
 	"sync"
-	"time"
 
 	"github.com/klauspost/compress/s2"
 
@@ -50,17 +49,12 @@ func (c Codec) PackBody(sent []byte, conv *chat.Conversation) (body []byte, cont
 		return nil, content, fmt.Errorf("encode the conversation: %w", err)
 	}
 	content = chat.FingerprintOf((*plain)[len(sent):])
-	rest, err := json.Marshal(struct {
-		Source     string    `json:"source"`
-		Brand      string    `json:"brand,omitempty"`
-		ReceivedAt time.Time `json:"received_at,omitzero"`
-		Warnings   []string  `json:"warnings,omitempty"`
-	}{conv.Source, conv.Brand, conv.ReceivedAt, conv.Warnings})
-	if err != nil {
+	brace := len(*plain) - 1
+	if *plain, err = conv.AppendOrigin(*plain); err != nil {
 		return nil, content, fmt.Errorf("encode the conversation: %w", err)
 	}
-	(*plain)[len(*plain)-1] = ',' // in place of the brace
-	*plain = append(*plain, rest[1:]...)
+	*plain = slices.Delete(*plain, brace, brace+1)
+	(*plain)[brace] = ',' // one object of two
 
 	head := make([]byte, bodyChecks, bodyHeadSize)
 	head[0] = bodyMark
