@@ -1,4 +1,4 @@
-// This file measures a gateway that holds a million pending deliveries: its start, its memory, and how fast it claims.
+// This file measures a gateway that holds a million pending deliveries, or half of it: its start, its memory, and how fast it claims.
 
 package cmd_test
 

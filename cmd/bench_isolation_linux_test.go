@@ -81,7 +81,7 @@ func (s *bench) isolated(count int, further string) (acks, ends latencies) {
 	}
 	m := newMeasured(s, lines.String()+further).run(s)
 	defer m.kill()
-	acks, plan := s.openLoop(m.hooks, newHooks(4000), isolationRate, max(2*s.pace.window, 4*time.Second))
+	acks, plan := s.openLoop(m.hooks, newHooks(4000), isolationRate, max(2*s.pace.window, 3*time.Second))
 	eventually(s, time.Minute, func() error {
 		ends = nil
 		for i, target := range good[:goodTargets] {

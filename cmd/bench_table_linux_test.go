@@ -28,7 +28,7 @@ func benchPace() pace {
 	if os.Getenv("AFTERCHAT_BENCH") == "full" {
 		return pace{window: 3 * time.Second, warm: 750 * time.Millisecond, windows: 3, backlog: 1_000_000, conversations: 1_000_000, outage: 20 * time.Second}
 	}
-	return pace{window: 800 * time.Millisecond, warm: 200 * time.Millisecond, windows: 2, backlog: 1_000_000, conversations: 100_000, outage: 3 * time.Second}
+	return pace{window: 800 * time.Millisecond, warm: 200 * time.Millisecond, windows: 2, backlog: 500_000, conversations: 100_000, outage: 3 * time.Second}
 }
 
 func benchTarget(address string) string {
@@ -222,7 +222,7 @@ func (s *bench) sizes() {
 		h := newHooks(size)
 		d := s.pace.window
 		if size > 100<<10 { // some hundred a second
-			d = max(d, 2*time.Second)
+			d = max(d, 1200*time.Millisecond)
 		}
 		var ceilings, rates, shares values
 		for range s.pace.windows {
