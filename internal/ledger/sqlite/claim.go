@@ -112,6 +112,9 @@ type leased struct {
 	delivery ledger.Delivery
 }
 
+// unreadPause is how long a delivery waits that could not be read.
+const unreadPause = time.Second
+
 // claims collects the answer to a Claim.
 type claims struct {
 	ctx     context.Context // of the caller: nothing is leased after it has ended
@@ -131,20 +134,27 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		return ledger.Claimed{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
+	var unread error
 	answer := ledger.Claimed{Next: got.next, Waits: true}
 	for i, err := range l.loadAll(ctx, got.leased) {
 		g := got.leased[i]
 		switch {
 		case err == nil:
 			answer.Deliveries = append(answer.Deliveries, g.delivery)
-		case errors.Is(err, ledger.ErrClosed), isReadError(err):
-			return ledger.Claimed{}, err // the leases end by themselves, or with this ledger
+		case errors.Is(err, ledger.ErrClosed):
+			return ledger.Claimed{}, err // the leases end with this ledger
+		case isReadError(err):
+			unread = err
+			l.giveBack(ctx, g)
 		default:
 			if err := l.bury(ctx, g, err); err != nil {
 				return ledger.Claimed{}, err
 			}
 			answer.Crashed = append(answer.Crashed, g.delivery)
 		}
+	}
+	if unread != nil && len(answer.Deliveries)+len(answer.Crashed)+len(got.crashed) == 0 {
+		return ledger.Claimed{}, unread
 	}
 	for _, g := range got.crashed {
 		// The conversation is a courtesy to the log here; it may be what crashes.
@@ -154,6 +164,18 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		answer.Crashed = append(answer.Crashed, g.delivery)
 	}
 	return answer, nil
+}
+
+// giveBack ends a lease that nobody has had, because what it is for cannot be read just now: there is no file descriptor,
+// the disk fails.
+func (l *Ledger) giveBack(ctx context.Context, g leased) {
+	d := g.delivery
+	_, err := l.Settle(ctx, ledger.Settlement{
+		ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: ledger.Pending, DueAt: l.clock().Add(unreadPause),
+	})
+	if err != nil {
+		l.options.Logger.Warn("a delivery that cannot be read waits for the end of its lease", "conversation", d.ID, "target", d.Target, "error", err)
+	}
 }
 
 func (c *claims) do(t *tx) error {
