@@ -161,8 +161,8 @@ func (s *bench) acknowledgements() {
 
 // costs adds what conversations of 64 connections took.
 func (s *bench) costs(v versus) {
-	s.table.add("of the processors, bare Echo", v.bare.text(), "", "", true)
-	s.table.add("of the processors, delivering", v.delivering.text(), "", "", true)
+	s.table.add("64 connections: of the processors, bare Echo", v.bare.text(), "", "", true)
+	s.table.add("64 connections: of the processors, delivering", v.delivering.text(), "", "", true)
 	processor := v.delivered.processor
 	s.table.add("processor for 10,000 conversations, delivered", fmt.Sprintf("%.2f s", processor), "", "≤ 4 s", processor <= 4)
 	s.table.add("the same, and indexed for searches after it", fmt.Sprintf("%.2f s", v.indexed.processor), "", "", true)
