@@ -188,6 +188,9 @@ func (v *visit) list(title, active string) (page.List, ledger.Filter, ledger.Pag
 			l.Filter[name] = values
 		}
 	}
+	if active != "quarantine" && active != "replays" {
+		l.Fields = each(searchFields(), func(s searchField) page.Fact { return page.Fact{Name: s.name, Value: s.about()} })
+	}
 	l.Search = v.values.Get("q")
 	f, err := filterOf(l.Filter, v.now)
 	if q, ok := errors.AsType[*QueryError](err); ok {

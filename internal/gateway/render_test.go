@@ -107,6 +107,11 @@ func TestAttempts(t *testing.T) {
 	if got := get[console.List[console.Conversation]](c, "/conversations?receipt=471"); len(got.Items) != 0 {
 		t.Errorf("half a receipt finds %+v", got)
 	}
+	for path, want := range map[string]bool{"/conversations": true, "/deliveries": true, "/failures": true, "/quarantine": false} {
+		if _, _, text := c.ask("GET", path, ""); strings.Contains(string(text), "<dt>receipt</dt>") != want {
+			t.Errorf("%s tells what can be searched for: %t, want %t", path, !want, want)
+		}
+	}
 	_, _, hidden := c.ask("GET", "/conversations/"+id, "")
 	_, _, shown := c.ask("POST", "/conversations/"+id+"/reveal", "")
 	for _, want := range []string{"A Ada", "B Ada", "C Ada", "again", "The request, with the configuration of then", "What the configuration of today changes"} {

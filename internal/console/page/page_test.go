@@ -36,6 +36,7 @@ func list(active string) page.List {
 	return page.List{
 		Frame: frame(active), Filter: url.Values{"q": {hostile}, "state": {"dead"}, "since": {hostile}}, Next: "abc",
 		Facets: []page.Facet{{Field: "state", Label: "State", Values: []page.FacetValue{{Value: "dead", Count: 12345, On: true}, {Value: hostile, Count: -1}}}},
+		Fields: []page.Fact{{Name: "state", Value: hostile}},
 	}
 }
 
@@ -105,8 +106,9 @@ func full() []page.View {
 		page.Overview{
 			Frame: frame("overview"), Hooks: chart, Deliveries: chart, Range: "24h", Stats: ledger.Stats{Quarantined: 2, Conversations: 1000000, Bytes: 5 << 30}, Pending: 7,
 			Dead: 3, Oldest: now.Add(-time.Hour), HookCount: 12, Delivered: 10, Targets: []page.Target{target, gone},
-			Sources:  []page.Source{{Name: "shop", Type: "smartsupp", Brand: hostile, LastHook: now, ExpectEvery: 24 * time.Hour, Silent: true, Count: 9}},
-			Failures: failures,
+			Sources:    []page.Source{{Name: "shop", Type: "smartsupp", Brand: hostile, LastHook: now, ExpectEvery: 24 * time.Hour, Silent: true, Count: 9}},
+			Failures:   failures,
+			MoreAlerts: 1234,
 			Alerts: []page.Alert{
 				{Kind: "dead", Text: hostile, Link: "/failures?" + hostile, Since: now.Add(-time.Hour), Told: now, To: hostile},
 				{Kind: "ledger", Text: "the ledger is full", Since: now},

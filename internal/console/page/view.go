@@ -69,6 +69,7 @@ type Overview struct {
 	Sources    []Source
 	Failures   []ledger.Failure
 	Alerts     []Alert
+	MoreAlerts int // beside those of Alerts
 }
 
 // Alert is something that should not last.
@@ -124,7 +125,8 @@ type List struct {
 	Next   string     // cursor of the page after; "": this is the last
 	First  bool       // this is the first page
 	Facets []Facet
-	Masked bool // what identifies visitors is hidden
+	Fields []Fact // that can be searched by, with what they take; none where nothing can be
+	Masked bool   // what identifies visitors is hidden
 	// Timeless lists are not filtered by time.
 	Timeless bool
 }
