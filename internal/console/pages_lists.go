@@ -56,12 +56,19 @@ func overviewPage(v *visit) (page.View, error) {
 		return nil, err
 	}
 	o.Failures = failures[:min(len(failures), 8)]
-	for _, a := range v.console.alerts(ctx, stats) {
+	for i, a := range v.console.alerts(ctx, stats) {
+		if i >= mostAlerts && a.Kind == "dead" {
+			o.MoreAlerts++ // the smallest groups
+			continue
+		}
 		o.Alerts = append(o.Alerts, page.Alert{Kind: a.Kind, Text: a.Text, Link: a.link(), Since: a.Since, Told: a.ToldAt, To: strings.Join(a.ToldTo, ", ")})
 	}
 	o.Alarms = v.alarms(stats)
 	return o, nil
 }
+
+// mostAlerts is how many groups of dead deliveries the overview shows among the alerts.
+const mostAlerts = 10
 
 // link is where a person can do something about an alert.
 func (a *Alert) link() string {

@@ -65,6 +65,8 @@ function nameCells() {
   }
 }
 
+$('.pages [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+
 // Live updates: the parts of the page that change are fetched again and replaced, every three seconds while the page is
 // seen. A part in which somebody types, selects or has opened something stays as it is.
 const every = 3000;
