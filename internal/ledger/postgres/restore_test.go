@@ -178,3 +178,25 @@ func TestE2EPostgresRestored(t *testing.T) {
 	move(t, file+".backup", to)
 	doubts(t, "copied from a backup", open(t, to, Options{}), map[string]bool{"pending": true})
 }
+
+// A user who may not ask for the server's number is let in, and a dump is noticed all the same.
+func TestE2EPostgresPlainUser(t *testing.T) {
+	t.Parallel()
+	at := url(t)
+	schema := at[strings.Index(at, "search_path=")+len("search_path="):]
+	sql(t, at, `REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC`, `CREATE ROLE plain_`+schema+` LOGIN`,
+		`CREATE SCHEMA `+schema+` AUTHORIZATION plain_`+schema)
+	plain := strings.Replace(at, "afterchat@", "plain_"+schema+"@", 1)
+	beginning(t, plain)
+	l := open(t, plain, Options{})
+	first := l.restored.Load()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	sql(t, at, `UPDATE `+schema+`.total SET n = 1 WHERE name = '`+home+`'`)
+	l = open(t, plain, Options{})
+	if first != 0 || l.restored.Load() == 0 {
+		t.Errorf("restored at %d, then at %d", first, l.restored.Load())
+	}
+	doubts(t, "restored", l, map[string]bool{"pending": true})
+}
