@@ -20,7 +20,9 @@ import (
 )
 
 const (
-	indexBatch = 32                     // conversations in one transaction
+	indexBatch = 32                     // conversations in one transaction, if many wait
+	indexFew   = 8                      // in one of the first transactions, for hooks wait while it runs
+	indexMany  = 10                     // how many of those
 	indexDelay = 250 * time.Millisecond // after the first hook, so that one batch takes what comes together
 	patience   = 2 * time.Second        // how long a list waits for the indexer
 	giveWayFor = 30 * time.Second       // how long the indexer gives way to hooks and settlements if no list waits
@@ -189,12 +191,12 @@ func (x *indexer) rest(ctx context.Context, d time.Duration) bool {
 // work goes on until there is nothing to do.
 func (x *indexer) work(ctx context.Context) error {
 	behind := time.Now()
-	for {
+	for n := 0; ; n++ {
 		if !x.giveWay(ctx, behind) {
 			return ctx.Err()
 		}
 		began := time.Now()
-		more, err := x.step(ctx, newer)
+		more, err := x.step(ctx, newer, n < indexMany)
 		if err != nil {
 			return err
 		}
@@ -203,7 +205,7 @@ func (x *indexer) work(ctx context.Context) error {
 		}
 		x.settled()
 		behind = time.Now()
-		if more, err = x.step(ctx, older); err != nil || !more {
+		if more, err = x.step(ctx, older, false); err != nil || !more {
 			return err
 		}
 		if !x.pause(ctx, restShare*time.Since(began)) {
@@ -277,17 +279,21 @@ var (
 	}
 )
 
-// step indexes one batch, and tells whether there may be more.
-func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err error) {
+// step indexes one batch, and tells whether there may be more. A small one shares the commit of a hook, if one comes.
+func (x *indexer) step(ctx context.Context, stretches []stretch, small bool) (more bool, err error) {
+	write, limit := x.ledger.write, indexBatch
+	if small && len(x.hurry) == 0 {
+		write, limit = x.ledger.writePatiently, indexFew
+	}
 	for _, s := range stretches {
-		entries, err := x.read(ctx, s)
+		entries, err := x.read(ctx, s, limit)
 		if err != nil {
 			return false, err
 		}
 		if len(entries) == 0 {
 			continue
 		}
-		err = x.ledger.write(ctx, func(t *tx) error {
+		err = write(ctx, func(t *tx) error {
 			if s.mark == "oldest" {
 				if err := t.reserve(indexBatch << 12); err != nil {
 					return err // what has come before the upgrade takes no room from hooks
@@ -316,10 +322,10 @@ func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err
 }
 
 // read reads the next batch of a stretch, outside of the writer.
-func (x *indexer) read(ctx context.Context, s stretch) (entries []entry, err error) {
+func (x *indexer) read(ctx context.Context, s stretch, limit int) (entries []entry, err error) {
 	l := x.ledger
 	err = l.view(ctx, func(view *sql.Tx) error {
-		rows, err := view.QueryContext(ctx, s.query, indexBatch)
+		rows, err := view.QueryContext(ctx, s.query, limit)
 		if err != nil {
 			return err
 		}
