@@ -46,10 +46,10 @@ func Behind(prefix string) string {
 	for prefix != "" {
 		r, size := utf8.DecodeLastRuneInString(prefix)
 		prefix = prefix[:len(prefix)-size]
-		switch {
-		case r == utf8.MaxRune:
+		switch r {
+		case utf8.MaxRune:
 			continue // nothing is behind it, but behind the letter before
-		case r == 0xd7ff:
+		case 0xd7ff:
 			r = 0xdfff // what follows is no character
 		}
 		return prefix + string(r+1)
