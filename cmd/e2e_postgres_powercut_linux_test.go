@@ -34,7 +34,7 @@ func onDisk(t *testing.T, server *postgrestest.Cluster) *disk {
 // others are torn.
 func TestE2EPostgresPowerCut(t *testing.T) {
 	binary(t)
-	const cuts = 12
+	const cuts = 10
 	// A small log, so that there are moments of checkpoints, too.
 	server := cluster(t, "max_wal_size = '32MB'", "min_wal_size = '32MB'", "checkpoint_completion_target = 0.1", "bgwriter_delay = '10ms'")
 	d, target := onDisk(t, server), newSink(t)
