@@ -34,6 +34,13 @@ func connectTo(ctx context.Context, path string, beside bool) (_ *sql.DB, done f
 	mode := "mode=rw"
 	switch {
 	case err == nil:
+		strange, err := strangeLog(path)
+		if err == nil && strange {
+			err = fmt.Errorf("ledger %s: %w", path, errStrangeLog)
+		}
+		if err != nil {
+			return nil, nil, errors.Join(err, unlock(held))
+		}
 		if err := inspect(path, left); err != nil {
 			return nil, nil, errors.Join(err, unlock(held))
 		}

@@ -6,7 +6,12 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger/row"
@@ -21,6 +26,53 @@ type querier interface {
 func totalOf(ctx context.Context, from querier, name string) (n int64, err error) {
 	err = from.QueryRowContext(ctx, `SELECT coalesce((SELECT n FROM total WHERE name = ?), 0)`, name).Scan(&n)
 	return n, err
+}
+
+// errStrangeLog means that a log lies beside a file that it is not of.
+var errStrangeLog = errors.New("the log beside it is not of this file, but of the one in whose place it was put: move that log away, or start the gateway, which does")
+
+// strangeLog tells whether the log beside the file at path is of another one. A backup has never been written to by way of
+// a log, which its header says, and SQLite would play whatever log it finds into it.
+func strangeLog(path string) (bool, error) {
+	log, err := os.Stat(path + "-wal")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && log.Size() == 0 {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = file.Close() }()
+	header := make([]byte, 100)
+	n, err := file.ReadAt(header, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	// https://www.sqlite.org/fileformat2.html#file_format_version_numbers: 1 is without, 2 with a log.
+	return n == len(header) && headerDamage(header) == "" && header[18] == 1 && header[19] == 1, nil
+}
+
+// parkLog moves the log of another file out of the way, under a name that says what it was.
+func (l *Ledger) parkLog() error {
+	strange, err := strangeLog(l.path)
+	if err != nil || !strange {
+		return err
+	}
+	parked := l.path + ".before-restore-" + l.clock().UTC().Format(asideTime) + "-wal"
+	if err := os.Rename(l.path+"-wal", parked); err != nil {
+		return err
+	}
+	if err := os.Remove(l.path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l.options.Logger.Warn("the log beside the ledger was of another file, in whose place a backup was put; it was moved out of the way", "ledger", l.path, "log", parked)
+	return syncFolder(filepath.Dir(l.path))
 }
 
 // markBackup marks a copy as one.

@@ -4,6 +4,7 @@ package sqlite
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -215,4 +216,42 @@ func TestRestoredAndRepaired(t *testing.T) {
 		t.Errorf("what was accepted and sent after the backup: %+v, %v", rows.Items, err)
 	}
 	sound(t, l)
+}
+
+// The log of the ledger before, left beside a backup that takes its place, is not played into it.
+func TestRestoredBesideAnotherLog(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ledger.db")
+	l := open(t, path, Options{})
+	for i := range 30 {
+		accept(t, l, hook(fmt.Sprint("early", i), "help"))
+	}
+	backup := filepath.Join(t.TempDir(), "backup.db")
+	if err := Backup(t.Context(), path, backup); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 200 {
+		accept(t, l, hook(fmt.Sprint("late", i), "help"))
+	}
+	crashed := filepath.Join(t.TempDir(), "ledger.db")
+	for _, suffix := range []string{"-wal", ".lock"} { // as they are when the process is killed
+		copyFile(t, path+suffix, crashed+suffix)
+	}
+	copyFile(t, backup, crashed)
+	if _, err := Verify(t.Context(), crashed); err == nil || !strings.Contains(err.Error(), "not of this file") {
+		t.Errorf("the audit: %v", err)
+	}
+	restored := open(t, crashed, Options{})
+	if files, err := SetAside(crashed); err != nil || len(files) > 0 {
+		t.Fatalf("set aside: %q, %v", files, err)
+	}
+	s, err := restored.Stats(t.Context())
+	if err != nil || s.Conversations != 30 {
+		t.Fatalf("%d conversations, %v; want the 30 of the backup", s.Conversations, err)
+	}
+	sound(t, restored)
+	logs, err := filepath.Glob(crashed + ".before-restore-*-wal")
+	if err != nil || len(logs) != 1 {
+		t.Errorf("the log of the ledger before: %q, %v", logs, err)
+	}
 }

@@ -82,6 +82,9 @@ func markRepaired(aside string) (string, error) {
 
 // openSound opens the database, or a fresh one if it is damaged.
 func (l *Ledger) openSound(ctx context.Context, left mark) (*writer, error) {
+	if err := l.parkLog(); err != nil {
+		return nil, err
+	}
 	cause := inspect(l.path, left)
 	if cause == nil {
 		if err := create(l.path); err != nil {
