@@ -87,7 +87,7 @@ func BenchmarkLists(b *testing.B) {
 			})
 		}
 	}
-	for name, f := range map[string]ledger.Filter{"all": {}, "help": {Targets: []string{"help"}}} {
+	for name, f := range map[string]ledger.Filter{"all": {}, "help": {Targets: []string{"help"}}, "word": {Text: []string{"refund"}}, "source": {Sources: []string{"shop1"}}} {
 		b.Run("failures/"+name, func(b *testing.B) {
 			for b.Loop() {
 				if _, err := l.Failures(ctx, f); err != nil {

@@ -65,7 +65,7 @@ func newQuery(f *ledger.Filter, known []string, held []int64, names *names) *que
 	}
 	words := searched(f.Text)
 	if words != "" && len(held) > 0 {
-		q.talk = append(q.talk, "(c.number = ANY ("+q.arg(held)+"::bigint[]) OR c.number IN (SELECT conversation FROM summary WHERE words @@ "+q.arg(words)+"::tsquery))")
+		q.talk = append(q.talk, "c.number IN (SELECT unnest("+q.arg(held)+"::bigint[]) UNION SELECT conversation FROM summary WHERE words @@ "+q.arg(words)+"::tsquery)")
 	}
 	before := len(q.talk)
 	oneOf(&q.talk, "s.source", f.Sources)
