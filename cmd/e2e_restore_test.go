@@ -11,12 +11,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/afterchat/afterchat/internal/ledger/postgrestest"
 )
 
 // askedDesk makes a ticket of every request, and can be asked for those of a conversation.
@@ -178,6 +181,64 @@ func TestE2ERestore(t *testing.T) {
 	}
 	p.terminate(t)
 	if out, err := command(t, path, "ledger", "verify"); err != nil || !strings.Contains(out, "remark: it was restored on") || !strings.Contains(out, "the books balance") {
+		t.Errorf("the audit: %v\n%s", err, out)
+	}
+}
+
+// A dump of a PostgreSQL ledger, made in an outage of the target, is restored into another database after a kill.
+func TestE2EPostgresRestore(t *testing.T) {
+	binary(t)
+	server := cluster(t)
+	programs := os.Getenv(postgrestest.Variable)
+	desk, targets := newAskedDesk(t)
+	r := newReplica(t, server.URL(""), targets)
+	url := "http://" + r.hooks + "/in/shop/" + e2eSecret
+	var acknowledged sync.Map
+	var next atomic.Int64
+	send := func(d time.Duration) {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		defer cancel()
+		load(ctx, url, 4, &next, &acknowledged)
+	}
+	send(300 * time.Millisecond)
+	desk.down.Store(true)
+	send(200 * time.Millisecond)
+	dump := filepath.Join(t.TempDir(), "ledger.dump")
+	out, err := commandIn(t, []string{"LEDGER=" + r.url, "PATH=" + programs}, r.path, "ledger", "backup", dump)
+	if err != nil || !strings.Contains(out, "is a dump of the ledger, which is sound") {
+		t.Fatalf("backup: %v\n%s", err, out)
+	}
+	desk.down.Store(false)
+	begun := int(next.Load()) + 1
+	send(300 * time.Millisecond)
+	r.running.waitDrained(t, 60*time.Second)
+	r.running.kill()
+
+	for _, c := range [][]string{
+		{"createdb", "--maintenance-db=" + server.URL(""), "restored"},
+		{"pg_restore", "--exit-on-error", "--no-owner", "--dbname=" + strings.Replace(server.URL(""), "/postgres?", "/restored?", 1), dump},
+	} {
+		if out, err := exec.CommandContext(t.Context(), filepath.Join(programs, c[0]), c[1:]...).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v\n%s", c[0], err, out)
+		}
+	}
+	r.url = strings.Replace(r.url, "/postgres?", "/restored?", 1)
+	before, restored := desk.lookups(), time.Now()
+	r.launch(t)
+	recovered := time.Since(restored)
+	for id := begun; id < begun+20; id++ { // chats that the dump does not know and the target has
+		if status, text := post(t.Context(), url, chatHook(id)); status != http.StatusOK {
+			t.Fatalf("a hook once more: %d %s", status, text)
+		}
+	}
+	r.running.waitDrained(t, 60*time.Second)
+	desk.count(&acknowledged).tell(t, postgresEngine, "killed, a dump restored into another database", recovered)
+	if asked := desk.lookups() - before; asked < 20 {
+		t.Errorf("the target was asked %d times after the restore", asked)
+	}
+	r.running.terminate(t)
+	out, err = commandIn(t, []string{"LEDGER=" + r.url}, r.path, "ledger", "verify")
+	if err != nil || !strings.Contains(out, "remark: it was restored on") || !strings.Contains(out, "the books balance") {
 		t.Errorf("the audit: %v\n%s", err, out)
 	}
 }
