@@ -159,7 +159,7 @@ func (c *console) conversations(ctx context.Context, f ledger.Filter, p ledger.P
 
 // withoutAlerts leaves conversations of our own out of a list, unless it names some.
 func withoutAlerts(f ledger.Filter) ledger.Filter {
-	f.Chats = len(f.Sources)+len(f.IDs)+len(f.ExternalIDs) == 0
+	f.Chats = len(f.Sources)+len(f.IDs)+len(f.ExternalIDs)+len(f.Receipts) == 0
 	return f
 }
 
