@@ -21,15 +21,11 @@ import (
 
 	"github.com/labstack/echo/v4"
 	_ "modernc.org/sqlite" // the driver, for rows that no gateway has written
-
-	"github.com/afterchat/afterchat/cmd"
 )
 
-// bareEcho is a program of its own, as the gateway is one: a handler that decodes the body and answers. Its collector is
-// tuned as that of the gateway, and GOMAXPROCS, GOGC and GOMEMLIMIT are those of the environment of both. It prints its
-// address.
+// bareEcho is a program of its own, as the gateway is one: a handler that decodes the body and answers, and nothing that
+// anybody has tuned. GOMAXPROCS, GOGC and GOMEMLIMIT are those of the environment of both. It prints its address.
 func bareEcho() {
-	go cmd.TuneCollector(context.Background())
 	e := echo.New()
 	e.POST("/*", func(c echo.Context) error {
 		var body map[string]any

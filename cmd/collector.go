@@ -12,15 +12,17 @@ import (
 )
 
 const (
+	manyHooks  = 500      // in a second: fewer are no load to make room for
 	mostOften  = 12       // collections in a second that the heap may grow to avoid more of
 	mostRoom   = 40 << 20 // bytes that may be allocated between two collections for that
 	usualShare = 100      // percent of the live heap, the default of Go
 	mostShare  = 600
 )
 
-// tuneCollector lets the heap grow by up to mostRoom between collections while much is allocated, and by as much as is
-// alive otherwise. Whoever sets GOGC or GOMEMLIMIT has decided. It returns when ctx ends.
-func tuneCollector(ctx context.Context) {
+// tuneCollector lets the heap grow by up to mostRoom between collections while many hooks come in, and by as much as is
+// alive otherwise: a backlog that is being tried takes no more memory than it must. hooks counts those that have come.
+// Whoever sets GOGC or GOMEMLIMIT has decided. It returns when ctx ends.
+func tuneCollector(ctx context.Context, hooks func() uint64) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
@@ -28,7 +30,7 @@ func tuneCollector(ctx context.Context) {
 	defer ticker.Stop()
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(samples)
-	before, share := samples[0].Value.Uint64(), usualShare
+	before, share, came := samples[0].Value.Uint64(), usualShare, hooks()
 	started := false
 	for {
 		select {
@@ -38,11 +40,16 @@ func tuneCollector(ctx context.Context) {
 		}
 		metrics.Read(samples)
 		allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
-		if next := collectorShare(allocated-before, live); next != share {
+		next, count := usualShare, hooks()
+		if count-came >= manyHooks {
+			next = collectorShare(allocated-before, live)
+		}
+		came = count
+		if next != share {
 			share = next
 			debug.SetGCPercent(share)
 		}
-		if !started && share == usualShare {
+		if !started {
 			started = true
 			debug.FreeOSMemory() // what the start has left behind
 			forgetProgram()

@@ -26,7 +26,6 @@ func (serveCommand) Run(p *program) error {
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()
-	go tuneCollector(ctx)
 	var level slog.LevelVar
 	level.Set(logLevel(cfg.Log))
 	log := leveledLogger(p.stderr, cfg.Log.Format, &level)
@@ -42,6 +41,7 @@ func (serveCommand) Run(p *program) error {
 			logWarnings(log, cfg)
 		},
 	})
+	go tuneCollector(ctx, g.Hooks)
 	go func() {
 		for {
 			select {

@@ -62,6 +62,7 @@ type Gateway struct {
 	local    bool          // the admin listener can be reached from this machine only
 	here     bool          // there is no admin listener: whoever asks has opened the ledger
 	draining atomic.Bool
+	hooks    atomic.Uint64
 
 	connections connections // for hooks
 

@@ -174,6 +174,7 @@ func (g *Gateway) planner(p *pipeline.Pipeline) intake.Planner {
 // serveHook answers a hook with the configuration in force. One that is under way when that changes is finished with
 // the configuration that it began with.
 func (g *Gateway) serveHook(w http.ResponseWriter, r *http.Request) {
+	g.hooks.Add(1)
 	if g.draining.Load() {
 		// The client opens another connection, which a load balancer takes elsewhere. Idle connections stay until the
 		// listener closes: cutting them now would refuse the hooks that come on them.
@@ -181,3 +182,6 @@ func (g *Gateway) serveHook(w http.ResponseWriter, r *http.Request) {
 	}
 	g.setup.Load().hooks.ServeHTTP(w, r)
 }
+
+// Hooks is how many requests the hook listener has had since the start.
+func (g *Gateway) Hooks() uint64 { return g.hooks.Load() }

@@ -30,7 +30,8 @@ type Codec struct {
 
 // NewCodec makes a Codec, to be closed.
 func NewCodec() (Codec, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(1<<20),
+		zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return Codec{}, err
 	}
