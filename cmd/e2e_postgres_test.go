@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -344,6 +345,9 @@ func TestE2EPostgresFrozen(t *testing.T) {
 		return nil
 	})
 	fenced := frozen.running.fenced()
+	if told := gauge(t, frozen.admin, `afterchat_fenced_total{target="desk"}`); told != strconv.Itoa(fenced) {
+		t.Errorf("afterchat_fenced_total is %q, the log tells of %d", told, fenced)
+	}
 	for _, r := range b.replicas {
 		if code := r.running.terminate(t); code != 0 {
 			t.Errorf("exit code %d\n%s", code, r.running.output())

@@ -169,6 +169,9 @@ func (r *runner) tell(a *report, o outcome, settled ledger.Settled, failed error
 	if o.uncertain || d.Lapsed { // d.Lapsed: the attempt before was cut by a crash
 		m.Uncertain(target)
 	}
+	if errors.Is(failed, ledger.ErrFenced) {
+		m.Fenced(target)
+	}
 	if e, ok := errors.AsType[*pipeline.MappingError](res.err); ok {
 		m.MappingError(e.Route, target)
 	}

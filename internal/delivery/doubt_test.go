@@ -365,6 +365,9 @@ func TestFenced(t *testing.T) {
 		if !strings.Contains(w.log.String(), ledger.ErrFenced.Error()) {
 			t.Errorf("the log does not say that the lease was lost:\n%s", w.log.tail())
 		}
+		if n := testutil.CollectAndCount(w.metrics.Registry(), "afterchat_fenced_total"); n != 1 {
+			t.Errorf("%d series tell of lost leases", n)
+		}
 		w.want("help", ledger.Counts{Pending: 1})
 	})
 }

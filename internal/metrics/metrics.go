@@ -71,6 +71,7 @@ type Metrics struct {
 	own           *prometheus.CounterVec // of attempts, those of alerts; not served
 	attempt       *prometheus.HistogramVec
 	uncertain     *prometheus.CounterVec
+	fenced        *prometheus.CounterVec
 	mappingErrors *prometheus.CounterVec
 	commit        prometheus.Histogram
 	batch         prometheus.Histogram
@@ -103,6 +104,7 @@ func New(version string, read func() (Gauges, error)) *Metrics {
 		own:           counter("own_attempts", "Attempts of alerts.", "target", "kind"),
 		attempt:       prometheus.NewHistogramVec(histogram("attempt_seconds", "Duration of an attempt.", slow), []string{"target"}),
 		uncertain:     counter("uncertain_total", "Attempts that may have been taken although they failed.", "target"),
+		fenced:        counter("fenced_total", "Attempts that ended after their lease had gone to another worker, so that what they came to was not written down.", "target"),
 		mappingErrors: counter("mapping_errors_total", "Deliveries that could not be rendered.", "route", "target"),
 		commit:        prometheus.NewHistogram(histogram("ledger_commit_seconds", "Duration of a ledger transaction, fsync included.", fast)),
 		batch:         prometheus.NewHistogram(histogram("ledger_batch_size", "Operations that shared one transaction.", []float64{1, 2, 4, 8, 16, 32, 64, 128, 256})),
@@ -118,7 +120,7 @@ func New(version string, read func() (Gauges, error)) *Metrics {
 	})
 	info.Set(1)
 	m.registry.MustRegister(
-		m.hooks, m.ack, m.deliveries, m.importedDead, m.attempts, m.attempt, m.uncertain, m.mappingErrors, m.commit, m.batch,
+		m.hooks, m.ack, m.deliveries, m.importedDead, m.attempts, m.attempt, m.uncertain, m.fenced, m.mappingErrors, m.commit, m.batch,
 		m.reloaded, m.reloadedAt, m.conversations, m.rating, m.firstResponse, info,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -156,6 +158,7 @@ func (m *Metrics) Configured(sources, targets []string, routes map[string][]stri
 		}
 		m.attempt.WithLabelValues(target)
 		m.uncertain.WithLabelValues(target)
+		m.fenced.WithLabelValues(target)
 	}
 	for route, to := range routes {
 		for _, target := range to {
@@ -229,6 +232,13 @@ func (m *Metrics) ImportedDead(target string) {
 func (m *Metrics) Uncertain(target string) {
 	if m != nil {
 		m.uncertain.WithLabelValues(target).Inc()
+	}
+}
+
+// Fenced counts an attempt that ended after its lease had gone to another worker.
+func (m *Metrics) Fenced(target string) {
+	if m != nil {
+		m.fenced.WithLabelValues(target).Inc()
 	}
 }
 
