@@ -200,7 +200,9 @@ func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger
 		if err != nil {
 			return err
 		}
-		a := q.failing()
+		a := arm{from: "delivery d INDEXED BY failing", number: "d.conversation", has: "d"}
+		a.and("d.class <> '' AND d.state IN (0, 2)")
+		a = q.complete(a, nil)
 		// newest is the second of the newest failure, and below it the number of its conversation.
 		rows, err := view.QueryContext(ctx, `WITH g AS (SELECT d.target, d.class, d.state, count(*) AS n, min(d.failed_at) AS first,
 			max(d.failed_at) AS last, max((d.failed_at / 1000000 - 1600000000) << 33 | d.conversation) & ((1 << 33) - 1) AS newest
@@ -224,25 +226,6 @@ func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger
 		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Class, b.Class), cmp.Compare(a.State, b.State))
 	})
 	return groups, err
-}
-
-// failing is the arm of the failed deliveries. Hits of a text that have not failed are left out in passing: to remember a
-// million takes twice as long, and to ask first how many there are takes as long as to go through them.
-func (q *selection) failing() arm {
-	all := arm{from: "delivery d INDEXED BY failing", number: "d.conversation", has: "d"}
-	all.and("d.class <> '' AND d.state IN (0, 2)")
-	if len(q.phrases) == 0 || len(q.held) > 0 {
-		return q.complete(all, nil)
-	}
-	failed := all
-	failed.has += "f"
-	failed = q.complete(failed, nil)
-	all.where, all.args = slices.Clone(all.where), nil
-	q.delivery(&all)
-	// The sign keeps SQLite from asking the index of the text for each of them.
-	all.and("d.conversation IN (SELECT f.rowid FROM search f WHERE f.search MATCH ? AND +f.rowid IN (SELECT d.conversation FROM "+
-		failed.from+failed.condition()+"))", append([]any{q.match()}, failed.args...)...)
-	return all
 }
 
 // described is a conversation as lists show it.
