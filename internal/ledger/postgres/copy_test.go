@@ -76,7 +76,7 @@ func TestE2EPostgresSuiteMoved(t *testing.T) {
 		Lapse: func(t testing.TB, dir string) {
 			t.Helper()
 			if times(dir, 0) > 1 {
-				sql(t, at(dir), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`)
+				lapse(t, at(dir))
 			}
 		},
 		Killed: ledgertest.Killed{
@@ -85,7 +85,7 @@ func TestE2EPostgresSuiteMoved(t *testing.T) {
 				if times(dir, 0) <= 1 {
 					return nil // the file is still in use
 				}
-				return []string{urlVariable + "=" + at(dir)}
+				return killedAt(at(dir))
 			},
 		},
 	})

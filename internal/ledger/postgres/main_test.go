@@ -92,20 +92,44 @@ func TestE2EPostgresSuite(t *testing.T) {
 		Open: func(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
 			return openSuite(t, at(dir), o)
 		},
-		Lapse: func(t testing.TB, dir string) {
-			t.Helper()
-			sql(t, at(dir), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`)
-		},
+		Lapse:  func(t testing.TB, dir string) { t.Helper(); lapse(t, at(dir)) },
 		Shared: true,
 		Killed: ledgertest.Killed{
 			Test:    "TestE2EPostgresKilledChild",
-			Environ: func(dir string) []string { return []string{urlVariable + "=" + at(dir)} },
+			Environ: func(dir string) []string { return killedAt(at(dir)) },
 		},
 	})
 }
 
 // urlVariable names the database of a process that is going to be killed.
 const urlVariable = "AFTERCHAT_TEST_KILLED_URL"
+
+// killedAt is the variable for a ledger. The server knows the process by the name of the schema.
+func killedAt(url string) []string {
+	_, schema, _ := strings.Cut(url, "search_path=")
+	return []string{urlVariable + "=" + url + "&application_name=" + schema}
+}
+
+// lapse ends the time of all leases, after what a process that was killed had asked of the server has come to its end.
+func lapse(t testing.TB, url string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	await(t, func() (bool, bool) {
+		var there bool
+		err := conn.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = current_setting('search_path'))`).Scan(&there)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return true, !there
+	})
+	if _, err := conn.Exec(t.Context(), `UPDATE delivery SET due_at = least(due_at, `+nowMicros+`) WHERE state = 0 AND trying > 0`); err != nil {
+		t.Fatal(err)
+	}
+}
 
 func openSuite(t testing.TB, url string, o ledgertest.Options) ledgertest.Engine {
 	t.Helper()
