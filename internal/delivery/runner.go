@@ -73,6 +73,7 @@ type runner struct {
 	checked  chan checkup
 	commands chan command
 	claimed  chan claimed
+	jobs     chan job // for workers that wait for one
 
 	// The following belong to the goroutine of run.
 	plan      *plan
@@ -106,7 +107,7 @@ func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
 		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
-		commands: make(chan command), claimed: make(chan claimed, 1),
+		commands: make(chan command), claimed: make(chan claimed, 1), jobs: make(chan job),
 		plan: p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
 }
@@ -424,8 +425,43 @@ func (r *runner) took(ctx context.Context, c claimed) {
 	for _, d := range got.Deliveries {
 		r.inFlight++
 		r.probing.flying = r.probing.flying || c.probe
-		go r.work(ctx, c.plan, d, c.probe)
+		r.employ(job{ctx, c.plan, d, c.probe})
 	}
+}
+
+// job is a leased delivery for a worker. Its context ends when nothing new may be started.
+type job struct {
+	ctx      context.Context
+	plan     *plan
+	delivery ledger.Delivery
+	probe    bool
+}
+
+// idleWorker is how long a worker waits for another job.
+const idleWorker = time.Second
+
+// employ gives a job to a worker that waits for one, whose stack has grown already, or to a new one.
+func (r *runner) employ(j job) {
+	select {
+	case r.jobs <- j:
+		return
+	default:
+	}
+	go func() {
+		timer := time.NewTimer(idleWorker)
+		defer timer.Stop()
+		for {
+			r.work(j.ctx, j.plan, j.delivery, j.probe)
+			timer.Reset(idleWorker)
+			select {
+			case j = <-r.jobs:
+			case <-timer.C:
+				return
+			case <-r.pushes.Done():
+				return
+			}
+		}
+	}()
 }
 
 // nextLook says when to claim again after an answer: at once if there may be more or the ledger waits until there is, else

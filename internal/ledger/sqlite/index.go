@@ -228,7 +228,7 @@ func (x *indexer) settled() {
 
 // giveWay waits while others want to write, but not for ever.
 func (x *indexer) giveWay(ctx context.Context, behind time.Time) bool {
-	for len(x.ledger.queue) > 0 && time.Since(behind) < giveWayFor {
+	for x.ledger.busy() && time.Since(behind) < giveWayFor {
 		if len(x.hurry) > 0 {
 			break
 		}
@@ -237,6 +237,16 @@ func (x *indexer) giveWay(ctx context.Context, behind time.Time) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+const (
+	crowd    = 8                     // who commit together when the processors are busy
+	crowdFor = 20 * time.Millisecond // how long others may be expected after them
+)
+
+// busy tells whether others want to write, or will in a moment.
+func (l *Ledger) busy() bool {
+	return len(l.queue) > 0 || time.Since(time.Unix(0, l.crowded.Load())) < crowdFor
 }
 
 // entry is a conversation on its way into the index.
