@@ -14,7 +14,7 @@ import (
 const (
 	manyHooks  = 500      // in a second: fewer are no load to make room for
 	mostOften  = 12       // collections in a second that the heap may grow to avoid more of
-	mostRoom   = 40 << 20 // bytes that may be allocated between two collections for that
+	mostRoom   = 28 << 20 // bytes that may be allocated between two collections for that
 	usualShare = 100      // percent of the live heap, the default of Go
 	mostShare  = 600
 )

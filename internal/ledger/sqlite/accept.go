@@ -249,6 +249,9 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 		if f.Due {
 			a.answer.Targets = append(a.answer.Targets, f.Target)
 			t.wake(f.Target)
+			if a.answer.Revision == 1 {
+				t.planted = append(t.planted, planted{a.answer.ID, f.Delivery})
+			}
 		}
 	}
 	if !reached {

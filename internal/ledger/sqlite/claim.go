@@ -200,6 +200,9 @@ func (c *claims) do(t *tx) error {
 			return err
 		}
 	}
+	if c.asked.Wait > 0 && len(c.leased) > 0 {
+		return nil // who waits claims again at once
+	}
 	mine := make(map[int64]bool, len(c.leased))
 	for _, g := range c.leased {
 		mine[g.number] = true

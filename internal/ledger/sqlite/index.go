@@ -20,9 +20,11 @@ import (
 )
 
 const (
-	indexBatch = 32                     // conversations in one transaction, if many wait
-	indexFew   = 8                      // in one of the first transactions, for hooks wait while it runs
-	indexMany  = 10                     // how many of those
+	indexBatch = 32  // conversations in one transaction, if many wait
+	indexFew   = 3   // in one of the first transactions, for hooks wait while it runs
+	indexMany  = 100 // how many of those
+	indexSlow  = 16  // in their place, where a commit takes longer than slowCommit
+	slowCommit = time.Millisecond
 	indexDelay = 250 * time.Millisecond // after the first hook, so that one batch takes what comes together
 	patience   = 2 * time.Second        // how long a list waits for the indexer
 	giveWayFor = 30 * time.Second       // how long the indexer gives way to hooks and settlements if no list waits
@@ -289,11 +291,15 @@ var (
 	}
 )
 
-// step indexes one batch, and tells whether there may be more. A small one shares the commit of a hook, if one comes.
+// step indexes one batch, and tells whether there may be more.
 func (x *indexer) step(ctx context.Context, stretches []stretch, small bool) (more bool, err error) {
-	write, limit := x.ledger.write, indexBatch
-	if small && len(x.hurry) == 0 {
-		write, limit = x.ledger.writePatiently, indexFew
+	limit := indexBatch
+	switch {
+	case !small || len(x.hurry) > 0:
+	case time.Duration(x.ledger.commits.Load()) > slowCommit:
+		limit = indexSlow
+	default:
+		limit = indexFew
 	}
 	for _, s := range stretches {
 		entries, err := x.read(ctx, s, limit)
@@ -303,7 +309,7 @@ func (x *indexer) step(ctx context.Context, stretches []stretch, small bool) (mo
 		if len(entries) == 0 {
 			continue
 		}
-		err = write(ctx, func(t *tx) error {
+		err = x.ledger.write(ctx, func(t *tx) error {
 			if s.mark == "oldest" {
 				if err := t.reserve(indexBatch << 12); err != nil {
 					return err // what has come before the upgrade takes no room from hooks

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // await claims, and waits as long as it may if nothing is due.
@@ -119,7 +120,7 @@ func (t *tx) serve(batch []*operation) (served []*operation, err error) {
 				}
 				t.op = p
 				if p.err = p.claim.ctx.Err(); p.err == nil {
-					err = p.run(t)
+					err = p.claim.serve(t, p, batch)
 				}
 				if err != nil { // nothing of this transaction is kept; the claim need not be tried again with it
 					p.err = t.explain(err)
@@ -132,6 +133,49 @@ func (t *tx) serve(batch []*operation) (served []*operation, err error) {
 		}
 	}
 	return served, nil
+}
+
+// planted is the delivery of a conversation that has just begun.
+type planted struct {
+	id  string
+	row *row.Delivery
+}
+
+// serve leases what has fallen due for the claim of operation p. Most often that is what this transaction has planted, and
+// nothing else can be due, for the claim has looked: then it need not look again.
+func (c *claims) serve(t *tx, p *operation, batch []*operation) error {
+	woken := 0
+	for _, op := range batch {
+		for _, target := range op.due {
+			if target == c.asked.Target && op.err == nil {
+				woken++
+			}
+		}
+	}
+	c.leased, c.crashed = nil, nil // of a transaction that failed
+	var due []planted
+	next := c.next
+	for _, d := range t.planted {
+		switch {
+		case d.row.Target != c.asked.Target:
+			continue
+		case d.row.Trying == 0 && d.row.DueAt <= row.Micros(t.now):
+			due = append(due, d)
+		case d.row.Trying == 0 && (next.IsZero() || d.row.DueAt < row.Micros(next)):
+			next = row.FromMicros(d.row.DueAt)
+		}
+		woken--
+	}
+	if woken != 0 || !c.next.IsZero() && !c.next.After(t.now) {
+		return p.run(t)
+	}
+	c.next = next
+	for _, d := range due[:min(len(due), c.asked.Limit)] {
+		if err := c.lease(t, d.row, d.id, t.now.Add(c.asked.Lease)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // keepServed sorts out, after the commit, who of those served has something and who goes on waiting.

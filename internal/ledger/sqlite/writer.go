@@ -287,9 +287,11 @@ func (w *writer) transact(batch []*operation) error {
 	if err != nil {
 		return w.explain(err)
 	}
+	committing := time.Now()
 	if err := t.exec("COMMIT"); err != nil {
 		return w.explain(err)
 	}
+	w.ledger.commits.Store(int64(time.Since(committing)))
 	committed = true
 	w.keepServed(served)
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
@@ -346,6 +348,8 @@ type tx struct {
 	counts map[string]row.Counts
 	totals map[string]int64
 	hooks  map[string]time.Time
+
+	planted []planted // new deliveries
 }
 
 // statement prepares a text once per connection.
