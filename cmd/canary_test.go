@@ -423,6 +423,7 @@ func (c *cage) operate() {
 	}
 	for _, format := range []string{"text", "json"} {
 		run("deliveries", "show", id, "hook", "--format", format)
+		run("deliveries", "show", id, "hook", "--request", "--format", format)
 		run("deliveries", "list", "--format", format)
 		run("deliveries", "list", "--failures", "--format", format)
 	}
@@ -435,6 +436,7 @@ func (c *cage) operate() {
 	run("replay", "list")
 	run("replay", "cancel", "nothing")
 	run("ledger", "backup", "alone-backup.db")
+	run("ledger", "restored")
 	run("ledger", "repair")
 	run("ledger", "copy", "--to", "postgres://afterchat:"+url.PathEscape(c.all.odd("password of another ledger"))+"@127.0.0.1:1/chats?sslmode=disable")
 	run("ledger", "verify")
