@@ -193,12 +193,12 @@ func (x *indexer) rest(ctx context.Context, d time.Duration) bool {
 // work goes on until there is nothing to do.
 func (x *indexer) work(ctx context.Context) error {
 	behind := time.Now()
-	for n := 0; ; n++ {
+	for {
 		if !x.giveWay(ctx, behind) {
 			return ctx.Err()
 		}
 		began := time.Now()
-		more, err := x.step(ctx, newer, n < indexMany)
+		more, err := x.step(ctx, newer)
 		if err != nil {
 			return err
 		}
@@ -207,7 +207,7 @@ func (x *indexer) work(ctx context.Context) error {
 		}
 		x.settled()
 		behind = time.Now()
-		if more, err = x.step(ctx, older, false); err != nil || !more {
+		if more, err = x.step(ctx, older); err != nil || !more {
 			return err
 		}
 		if !x.pause(ctx, restShare*time.Since(began)) {
@@ -292,17 +292,9 @@ var (
 )
 
 // step indexes one batch, and tells whether there may be more.
-func (x *indexer) step(ctx context.Context, stretches []stretch, small bool) (more bool, err error) {
-	limit := indexBatch
-	switch {
-	case !small || len(x.hurry) > 0:
-	case time.Duration(x.ledger.commits.Load()) > slowCommit:
-		limit = indexSlow
-	default:
-		limit = indexFew
-	}
+func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err error) {
 	for _, s := range stretches {
-		entries, err := x.read(ctx, s, limit)
+		entries, err := x.read(ctx, s)
 		if err != nil {
 			return false, err
 		}
@@ -338,10 +330,10 @@ func (x *indexer) step(ctx context.Context, stretches []stretch, small bool) (mo
 }
 
 // read reads the next batch of a stretch, outside of the writer.
-func (x *indexer) read(ctx context.Context, s stretch, limit int) (entries []entry, err error) {
+func (x *indexer) read(ctx context.Context, s stretch) (entries []entry, err error) {
 	l := x.ledger
 	err = l.view(ctx, func(view *sql.Tx) error {
-		rows, err := view.QueryContext(ctx, s.query, limit)
+		rows, err := view.QueryContext(ctx, s.query, indexBatch)
 		if err != nil {
 			return err
 		}

@@ -287,11 +287,9 @@ func (w *writer) transact(batch []*operation) error {
 	if err != nil {
 		return w.explain(err)
 	}
-	committing := time.Now()
 	if err := t.exec("COMMIT"); err != nil {
 		return w.explain(err)
 	}
-	w.ledger.commits.Store(int64(time.Since(committing)))
 	committed = true
 	w.keepServed(served)
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
