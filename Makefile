@@ -20,7 +20,7 @@ build: ## Build the static binary build/afterchat
 test: ## Run all tests, with the race detector if there is a C compiler; needs only Go. Ends with what was skipped and why
 	@race=-race; if ! command -v "$$(go env CC | cut -d ' ' -f 1)" >/dev/null || [ "$${CGO_ENABLED:-1}" = 0 ]; then \
 	  race=; echo "no C compiler: the tests run without the race detector" >&2; fi; set -x; \
-	go test -json $$race -shuffle=on ./... | go run ./cmd/testdata/skipped
+	go test -json $$race -shuffle=on -timeout 20m ./... | go run ./cmd/testdata/skipped
 
 .PHONY: property
 property: ## Render 100,000 random conversations with all examples, and with random configurations
