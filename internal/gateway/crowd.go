@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 const (
@@ -24,9 +25,6 @@ type crowd struct {
 	since, logged atomic.Int64 // Unix nanoseconds; 0: never, or no more
 }
 
-// nearLimit tells whether so much is used that retention removes what it can whatever its age.
-func nearLimit(used, limit int64) bool { return limit > 0 && used > limit/10*9 }
-
 // look is called when retention has run.
 func (c *crowd) look(ctx context.Context, g *Gateway) {
 	limit := retention(g.setup.Load().config).MaxSize
@@ -38,7 +36,7 @@ func (c *crowd) look(ctx context.Context, g *Gateway) {
 	if err != nil {
 		return // others say so
 	}
-	if !nearLimit(stats.Used, limit) {
+	if !row.Crowded(stats.Used, limit) {
 		c.since.Store(0)
 		return
 	}
@@ -54,7 +52,7 @@ func (c *crowd) look(ctx context.Context, g *Gateway) {
 // trouble says that the ledger stays near its limit; "" if it does not.
 func (c *crowd) trouble(stats ledger.Stats, limit int64, now time.Time) string {
 	since := c.since.Load()
-	if since == 0 || !nearLimit(stats.Used, limit) || now.Sub(time.Unix(0, since)) < crowdedFor {
+	if since == 0 || !row.Crowded(stats.Used, limit) || now.Sub(time.Unix(0, since)) < crowdedFor {
 		return ""
 	}
 	return fmt.Sprintf("the ledger is nearly full, %d of %d MiB, and retention can remove nothing more: replay or drop what is dead, or raise ledger.retention.max_size",

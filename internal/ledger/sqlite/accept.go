@@ -50,8 +50,11 @@ func scanKnown(scan func(...any) error) (*row.Known, error) {
 
 // do decides and stores inside the transaction.
 func (a *arrival) do(t *tx) error {
-	begun, err := a.tryBegin(t)
 	var k *row.Known
+	begun, err := false, error(nil)
+	if a.Hook.Session == "" && t.fits(len(a.Body)) { // nearly always it is new, which need not be looked up first
+		begun, err = a.begin(t)
+	}
 	if err == nil && !begun {
 		k, err = a.find(t)
 	}
@@ -59,7 +62,7 @@ func (a *arrival) do(t *tx) error {
 	switch {
 	case err != nil, begun:
 	case k == nil:
-		err = a.begin(t)
+		_, err = a.begin(t)
 	case a.Repeats(k):
 		err = a.repeat(t, k)
 	case a.IsStale(k):
@@ -124,11 +127,10 @@ func (a *arrival) keepStale(t *tx, k *row.Known) error {
 		row.Micros(t.now), []byte(k.Prints), k.Number)
 }
 
-// tryBegin stores a new conversation if the hook's is one. It saves the search for what nearly always is not there. It
-// leaves alone what may belong to a session, and what there is no room for.
-func (a *arrival) tryBegin(t *tx) (begun bool, err error) {
-	if a.Hook.Session != "" || !t.fits(len(a.Body)) {
-		return false, nil
+// begin stores a new conversation, unless there is one with its id.
+func (a *arrival) begin(t *tx) (begun bool, err error) {
+	if !t.fits(len(a.Body)) {
+		return false, t.full()
 	}
 	number, err := t.nextNumber()
 	if err != nil {
@@ -139,21 +141,6 @@ func (a *arrival) tryBegin(t *tx) (begun bool, err error) {
 		return false, err
 	}
 	return true, a.began(t, number)
-}
-
-// begin stores a new conversation.
-func (a *arrival) begin(t *tx) error {
-	if !t.fits(len(a.Body)) {
-		return t.full()
-	}
-	number, err := t.nextNumber()
-	if err != nil {
-		return err
-	}
-	if _, err := a.insert(t, number); err != nil {
-		return err
-	}
-	return a.began(t, number)
 }
 
 // nextNumber returns the number of a new conversation.

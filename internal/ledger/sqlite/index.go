@@ -242,13 +242,13 @@ func (x *indexer) giveWay(ctx context.Context, behind time.Time) bool {
 }
 
 const (
-	crowd    = 8                     // who commit together when the processors are busy
-	crowdFor = 20 * time.Millisecond // how long others may be expected after them
+	busyBatch = 8                     // who commit together when the processors are busy
+	busyFor   = 20 * time.Millisecond // how long others may be expected after them
 )
 
 // busy tells whether others want to write, or will in a moment.
 func (l *Ledger) busy() bool {
-	return len(l.queue) > 0 || time.Since(time.Unix(0, l.crowded.Load())) < crowdFor
+	return len(l.queue) > 0 || time.Since(time.Unix(0, l.busyAt.Load())) < busyFor
 }
 
 // entry is a conversation on its way into the index.

@@ -65,7 +65,7 @@ type Ledger struct {
 
 	aside      atomic.Int64 // damaged files beside it that have not been repaired
 	restored   atomic.Int64 // when it was restored from a copy, in microseconds; 0: never
-	crowded    atomic.Int64 // when many committed together last, in nanoseconds
+	busyAt     atomic.Int64 // when many committed together last, in nanoseconds
 	generation atomic.Int64 // how often it was replaced by a fresh one
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 	pruned     atomic.Int64 // when snapshots that nobody needs were looked for, in microseconds

@@ -202,8 +202,8 @@ func (w *writer) close() {
 func (w *writer) commit(batch []*operation) {
 	// Claims that may wait come last, so that none waits for what others here make due.
 	slices.SortStableFunc(batch, func(a, b *operation) int { return a.rank() - b.rank() })
-	if len(batch) >= crowd {
-		w.ledger.crowded.Store(time.Now().UnixNano())
+	if len(batch) >= busyBatch {
+		w.ledger.busyAt.Store(time.Now().UnixNano())
 	}
 	err := w.transact(batch)
 	if isDamage(err) {
