@@ -211,7 +211,7 @@ type Settlement struct {
 	Uncertain bool               // the attempt may have been taken all the same
 	Receipt   connectors.Receipt // merged into what is known; kept on failure too
 	FirstAt   time.Time          // of the revision, on the target's active clock; set on its first attempt
-	Attempt   *Attempt           // the line for the log of attempts; nil: none
+	Attempt   *Attempt           // the line for the log of attempts; nil: none. What dies brings one
 }
 
 // Settled is the answer to a Settlement.

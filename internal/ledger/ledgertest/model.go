@@ -254,7 +254,7 @@ func (m *model) settle(t *rapid.T) {
 	}
 	l := rapid.SampledFrom(m.lent).Draw(t, "claim")
 	outcomes := map[string][]func(*ledger.Settlement){
-		"delivered": {delivered}, "dead": {dead, failing("x")}, "dead in doubt": {uncertain, dead}, "again": {again, failing("y")}, "later": {later},
+		"delivered": {delivered}, "dead": {dead, failing("x")}, "dead in doubt": {uncertain, dead, failing("z")}, "again": {again, failing("y")}, "later": {later},
 		"uncertain": {uncertain}, "untried": {untried},
 	}
 	name := rapid.SampledFrom(slices.Sorted(maps.Keys(outcomes))).Draw(t, "outcome")

@@ -102,12 +102,12 @@ func (l *Ledger) retain(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// classify gives what died under a program of version 1 the class that its last attempt tells.
+// classify gives what died under a program of version 1 the class that the last attempt of the revision tells.
 const classify = `UPDATE delivery d SET class = a.class, reason = a.reason, failed_at = a.at
 	FROM (SELECT DISTINCT ON (a.conversation, a.target) a.conversation, a.target, a.reason, a.at,
 			a.kind || CASE WHEN a.status > 0 THEN ' ' || a.status ELSE '' END AS class
 		FROM delivery f JOIN conversation c ON c.number = f.conversation
-		JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target
+		JOIN attempt a ON a.day = c.day AND a.conversation = f.conversation AND a.target = f.target AND a.revision = f.want
 		WHERE f.state = 2 AND f.class = '' AND c.bodies ORDER BY a.conversation, a.target, a.fence DESC, a.at DESC) a
 	WHERE d.conversation = a.conversation AND d.target = a.target AND d.state = 2 AND d.class = ''`
 
