@@ -11,6 +11,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,12 +21,11 @@ import (
 )
 
 const (
-	indexBatch = 32  // conversations in one transaction, if many wait
-	indexFew   = 3   // in one of the first transactions, for hooks wait while it runs
-	indexMany  = 100 // how many of those
-	indexSlow  = 16  // in their place, where a commit takes longer than slowCommit
-	slowCommit = time.Millisecond
-	indexDelay = 250 * time.Millisecond // after the first hook, so that one batch takes what comes together
+	indexBatch = 8                      // conversations that are read together
+	indexFor   = 500 * time.Microsecond // of a transaction of the indexer, for hooks wait while it runs
+	indexSlow  = 4 * time.Millisecond   // the same, at most, where a commit takes longer than indexFor
+	mergePages = 8                      // of the full-text index, before it looks at the time again
+	indexDelay = 100 * time.Millisecond // after the first hook, so that one batch takes what comes together
 	patience   = 2 * time.Second        // how long a list waits for the indexer
 	giveWayFor = 30 * time.Second       // how long the indexer gives way to hooks and settlements if no list waits
 	indexRetry = 5 * time.Second        // after a failure
@@ -157,6 +157,7 @@ func (x *indexer) renew(ctx context.Context) error {
 		for _, statement := range []string{
 			`DROP TABLE search`,
 			`CREATE VIRTUAL TABLE search ` + searchTable,
+			`INSERT INTO search (search, rank) VALUES ('automerge', 0)`,
 			`DELETE FROM summary`,
 			`DELETE FROM outdated`,
 			`UPDATE progress SET n = (SELECT coalesce(max(number), 0) FROM conversation) WHERE name = 'newest'`,
@@ -301,32 +302,74 @@ func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err
 		if len(entries) == 0 {
 			continue
 		}
-		err = x.ledger.write(ctx, func(t *tx) error {
-			if s.mark == "oldest" {
-				if err := t.reserve(indexBatch << 12); err != nil {
-					return err // what has come before the upgrade takes no room from hooks
-				}
+		return true, x.store(ctx, s, entries)
+	}
+	return false, nil
+}
+
+// store indexes entries, in transactions that are short. Between them it has the full-text index merged, which would
+// otherwise take its time when it likes.
+func (x *indexer) store(ctx context.Context, s stretch, entries []entry) error {
+	merging := false
+	for len(entries) > 0 || merging {
+		done := 0
+		err := x.ledger.write(ctx, func(t *tx) (err error) {
+			until := time.Now().Add(min(max(indexFor, t.synced), indexSlow))
+			if done = 0; !merging || len(x.hurry) > 0 {
+				done, err = t.indexSome(s, entries, until)
 			}
-			for i := range entries {
-				if err := t.index(&entries[i]); err != nil {
-					return err
-				}
+			if err == nil {
+				merging, err = t.merge(until)
 			}
-			if s.mark == "" {
-				return nil
-			}
-			return t.exec(`UPDATE progress SET n = ? WHERE name = ?`, s.to(entries[len(entries)-1]), s.mark)
+			return err
 		})
 		if err != nil {
-			return false, err
+			return err
 		}
+		entries = entries[done:]
 		x.mu.Lock()
 		close(x.moved)
 		x.moved = make(chan struct{})
 		x.mu.Unlock()
-		return true, nil
 	}
-	return false, nil
+	return nil
+}
+
+// indexSome indexes one of entries, and more of them until the time is up.
+func (t *tx) indexSome(s stretch, entries []entry, until time.Time) (done int, err error) {
+	if len(entries) == 0 {
+		return 0, nil
+	}
+	if s.mark == "oldest" {
+		if err := t.reserve(indexBatch << 12); err != nil {
+			return 0, err // what has come before the upgrade takes no room from hooks
+		}
+	}
+	for done == 0 || done < len(entries) && time.Now().Before(until) {
+		if err := t.index(&entries[done]); err != nil {
+			return 0, err
+		}
+		done++
+	}
+	if s.mark == "" {
+		return done, nil
+	}
+	return done, t.exec(`UPDATE progress SET n = ? WHERE name = ?`, s.to(entries[done-1]), s.mark)
+}
+
+// merge merges segments of the full-text index until the time is up, and tells whether there is more to merge.
+func (t *tx) merge(until time.Time) (more bool, err error) {
+	for more = true; more && time.Now().Before(until); {
+		var before, after int64
+		err := errors.Join(t.row(`SELECT total_changes()`, nil, &before),
+			t.exec(`INSERT INTO search (search, rank) VALUES ('merge', ?)`, mergePages),
+			t.row(`SELECT total_changes()`, nil, &after))
+		if err != nil {
+			return false, err
+		}
+		more = after-before > 1 // it has written, https://sqlite.org/fts5.html#the_merge_command
+	}
+	return more, nil
 }
 
 // read reads the next batch of a stretch, outside of the writer.
@@ -346,6 +389,7 @@ func (x *indexer) read(ctx context.Context, s stretch) (entries []entry, err err
 		for i := range entries {
 			if err == nil && entries[i].bodies {
 				err = x.describe(ctx, view, &entries[i])
+				runtime.Gosched()
 			}
 		}
 		return err

@@ -70,14 +70,15 @@ type Ledger struct {
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 	pruned     atomic.Int64 // when snapshots that nobody needs were looked for, in microseconds
 
-	fresh     fresh                 // conversations that were accepted just now
-	indexer   *indexer              // nil in a ledger that is only looked at
-	renew     atomic.Bool           // the full-text index is damaged and is to be made anew
-	clock     func() time.Time      // time.Now, but in tests of clocks that jump
-	names     atomic.Pointer[names] // nil: nothing has been renamed
-	retention atomic.Pointer[ledger.Retention]
-	crowd     row.Crowd
-	squeezing chan struct{} // held by the one who makes room for a hook
+	fresh        fresh // conversations that were accepted just now
+	checkpointer *checkpointer
+	indexer      *indexer              // nil in a ledger that is only looked at
+	renew        atomic.Bool           // the full-text index is damaged and is to be made anew
+	clock        func() time.Time      // time.Now, but in tests of clocks that jump
+	names        atomic.Pointer[names] // nil: nothing has been renamed
+	retention    atomic.Pointer[ledger.Retention]
+	crowd        row.Crowd
+	squeezing    chan struct{} // held by the one who makes room for a hook
 
 	queue   chan *operation
 	stopped chan struct{} // closed when the writer goroutine has ended
@@ -119,6 +120,7 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 		return nil, fmt.Errorf("ledger %s: %w", path, advise(err))
 	}
 	_ = running.write(l.lock) // a hint for people and for the next start
+	l.checkpointer = startCheckpointer(l)
 	go w.run()
 	l.indexer = startIndexer(l)
 	return l, nil
@@ -176,7 +178,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		}
 	}()
 	writing, err := connect(l.path, 1, "_pragma=busy_timeout(10000)", "_pragma=auto_vacuum(incremental)", "_pragma=journal_mode(wal)",
-		"_pragma=synchronous(full)", "_pragma=wal_autocheckpoint(4000)", "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-4096)", "_txlock=immediate")
+		"_pragma=synchronous(full)", fmt.Sprintf("_pragma=wal_autocheckpoint(%d)", logPages), "_pragma=journal_size_limit(67108864)", "_pragma=cache_size(-4096)", "_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +210,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := syncFolder(filepath.Dir(l.path)); err != nil {
 		return nil, err
 	}
-	readers, err := connect(l.path, max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)", "_pragma=cache_size(-1024)")
+	readers, err := connect(l.path, 1+max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)", "_pragma=cache_size(-1024)")
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +262,7 @@ func (l *Ledger) Close() error {
 
 	l.indexer.close()
 	l.users.Wait()
+	l.checkpointer.close()
 	err := closing.write(l.lock)
 	err = errors.Join(err, l.readers.Load().Close()) // first, so that the log can be moved as a whole
 	close(l.queue)

@@ -210,6 +210,8 @@ func (w *writer) replace(cause error) error {
 		return fmt.Errorf("%w (%w)", errDamagedAgain, cause)
 	}
 	w.replaced = time.Now()
+	l.checkpointer.moving.Lock()
+	defer l.checkpointer.moving.Unlock()
 	w.release()
 	// The last connection to the damaged files must be gone before others have their names: it removes its log by name.
 	_ = l.readers.Load().Close()

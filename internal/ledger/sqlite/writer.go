@@ -101,7 +101,8 @@ type writer struct {
 	statements map[string]*sql.Stmt
 	commands   map[string]command // the statements of exec, at the driver
 	args       []driver.NamedValue
-	replaced   time.Time // when the files were set aside last
+	synced     time.Duration // what a commit took lately
+	replaced   time.Time     // when the files were set aside last
 
 	// What the file says, too, so that it need not be read again. It is forgotten when a transaction fails.
 	number int64 // of the newest conversation; 0: not known
@@ -287,10 +288,13 @@ func (w *writer) transact(batch []*operation) error {
 	if err != nil {
 		return w.explain(err)
 	}
+	begun := time.Now()
 	if err := t.exec("COMMIT"); err != nil {
 		return w.explain(err)
 	}
 	committed = true
+	w.synced += (time.Since(begun) - w.synced) / 8
+	w.ledger.checkpointer.committed()
 	w.keepServed(served)
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
 		observer.Committed(time.Since(started), len(batch))

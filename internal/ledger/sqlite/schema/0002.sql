@@ -54,6 +54,7 @@ CREATE INDEX summary_unrouted ON summary (unrouted) WHERE unrouted = 1;
 
 -- The words of row.Words, with spaces between them; rowid is the number of the conversation.
 CREATE VIRTUAL TABLE search USING fts5 (words, content = '', contentless_delete = 1, tokenize = 'ascii');
+INSERT INTO search (search, rank) VALUES ('automerge', 0); -- the indexer merges, in short transactions
 
 -- The routes of the deliveries of a conversation.
 CREATE TABLE routed (

@@ -1,0 +1,93 @@
+// This file moves the log into the database file beside the writer. SQLite would do it at the end of a commit, and the
+// hooks of that commit would wait for it, and those behind them. It still does at logPages, when this has not kept up, and
+// finds less to do then.
+
+package sqlite
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+)
+
+const (
+	logPages        = 4000 // bound on the log: with as many a commit moves what has not been moved
+	checkpointPages = 1000 // how many more of them this moves at a time, about
+	checkpointTries = 3    // in a row, for what the writer adds meanwhile; the log begins anew only when all is moved
+)
+
+// checkpointer is the goroutine that moves the log.
+type checkpointer struct {
+	ledger *Ledger
+	wake   chan struct{} // holds one: there is something to do
+	stop   context.CancelFunc
+	ended  chan struct{}
+
+	moving  sync.Mutex   // held while it does
+	commits atomic.Int64 // since it began to move the last time
+	enough  atomic.Int64 // commits for checkpointPages, going by those before
+}
+
+func startCheckpointer(l *Ledger) *checkpointer {
+	ctx, stop := context.WithCancel(context.Background())
+	c := &checkpointer{ledger: l, wake: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
+	c.enough.Store(checkpointPages / 10)
+	go c.run(ctx)
+	return c
+}
+
+func (c *checkpointer) close() {
+	c.stop()
+	<-c.ended
+}
+
+// committed is told of every commit.
+func (c *checkpointer) committed() {
+	if c.commits.Add(1) >= c.enough.Load() {
+		nudge(c.wake)
+	}
+}
+
+func (c *checkpointer) run(ctx context.Context) {
+	defer close(c.ended)
+	before := int64(0) // pages that were left in the log
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.wake:
+		}
+		commits, generation := c.commits.Swap(0), c.ledger.generation.Load()
+		log, left, err := c.move(ctx)
+		if err != nil { // any but damage is for the writer to meet and to tell
+			c.ledger.suspect(err, generation)
+			before = 0
+			continue
+		}
+		if log < before {
+			before = 0 // it has begun anew
+		}
+		c.enough.Store(min(max(commits*checkpointPages/max(log-before, 1), 1), logPages))
+		if before = log; left == 0 {
+			before = 0
+		}
+	}
+}
+
+// move moves the log, and tells how many pages it had and how many of them are left.
+func (c *checkpointer) move(ctx context.Context) (log, left int64, err error) {
+	c.moving.Lock()
+	defer c.moving.Unlock()
+	for range checkpointTries {
+		var busy bool
+		var moved int64
+		err := c.ledger.readers.Load().QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
+		if err != nil {
+			return 0, 0, err
+		}
+		if left = log - moved; left == 0 {
+			break
+		}
+	}
+	return log, left, nil
+}
