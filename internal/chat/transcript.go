@@ -50,7 +50,7 @@ func (c *Conversation) Render(s Style) Transcript {
 	if len(c.Messages) == 0 {
 		return Transcript{Text: words.empty, HTML: HTML("<p>" + html.EscapeString(words.empty) + "</p>"), Markdown: words.empty}
 	}
-	r := renderer{zone: s.Zone, words: words}
+	r := renderer{zone: s.Zone, words: words, names: map[writer]writing{}}
 	r.grow(c.Messages)
 	for i := range c.Messages {
 		r.message(&c.Messages[i])
@@ -62,7 +62,8 @@ func (c *Conversation) Render(s Style) Transcript {
 type renderer struct {
 	zone                 *time.Location
 	words                labels
-	day                  string
+	day                  [3]int // year, month, day of the message before
+	names                map[writer]writing
 	begun                bool // there is a paragraph
 	text, html, markdown strings.Builder
 }
@@ -95,29 +96,64 @@ func (r *renderer) message(m *Message) {
 	when := CleanLine(m.Stamp)
 	if !m.At.IsZero() {
 		at := m.At.In(r.zone)
-		if day := at.Format("2006-01-02"); day != r.day {
-			r.day = day
-			zone := at.Format("MST")
-			r.paragraph()
-			r.text.WriteString(day + " (" + zone + ")\n")
-			r.html.WriteString("<b>" + day + " (" + html.EscapeString(zone) + ")</b>")
-			r.markdown.WriteString("**" + day + " (" + zone + ")**")
+		if year, month, day := at.Date(); r.day != [3]int{year, int(month), day} {
+			r.day = [3]int{year, int(month), day}
+			r.date(at.Format("2006-01-02"), at.Format("MST"))
 		}
-		when = at.Format("15:04:05")
+		when = clock(at)
 	}
-	who := CleanLine(r.author(m))
 	body := m.Text
 	if body == "" {
 		body = m.Event
 	}
 	if m.Role == System {
-		r.line(when, "", "— "+joinNonEmpty(": ", CleanLine(m.Author), body))
+		r.line(when, writing{}, "— "+joinNonEmpty(": ", CleanLine(m.Author), body))
 	} else {
-		r.line(when, who, body)
+		r.line(when, r.who(m), body)
 	}
 	for _, f := range m.Files {
 		r.file(f)
 	}
+}
+
+// date begins a day.
+func (r *renderer) date(day, zone string) {
+	r.paragraph()
+	r.text.WriteString(day + " (" + zone + ")\n")
+	r.html.WriteString("<b>" + day + " (" + html.EscapeString(zone) + ")</b>")
+	r.markdown.WriteString("**" + day + " (" + zone + ")**")
+}
+
+// clock is at.Format("15:04:05"), which reads its layout anew for each message.
+func clock(at time.Time) string {
+	hour, minute, second := at.Clock()
+	digits := func(n int) (byte, byte) { return byte('0' + n/10), byte('0' + n%10) }
+	b := [8]byte{2: ':', 5: ':'}
+	b[0], b[1] = digits(hour)
+	b[3], b[4] = digits(minute)
+	b[6], b[7] = digits(second)
+	return string(b[:])
+}
+
+// writer is what the name of who wrote a message depends on.
+type writer struct {
+	role                Role
+	author, id, trigger string
+}
+
+// writing is a name as it is written in each form.
+type writing struct{ text, html, markdown string }
+
+// who names who wrote m. Few write many messages.
+func (r *renderer) who(m *Message) writing {
+	key := writer{m.Role, m.Author, m.AuthorID, m.Trigger}
+	w, ok := r.names[key]
+	if !ok {
+		name := CleanLine(r.author(m))
+		w = writing{name, html.EscapeString(name), EscapeMarkdown(name)}
+		r.names[key] = w
+	}
+	return w
 }
 
 // author names who wrote m. A name that a decoder took from DefaultAuthor is translated.
@@ -145,7 +181,7 @@ func (l labels) someone(role Role, id string) string {
 	return ""
 }
 
-func (r *renderer) line(when, who, body string) {
+func (r *renderer) line(when string, who writing, body string) {
 	r.paragraph()
 	gap := ""
 	if when != "" {
@@ -154,19 +190,42 @@ func (r *renderer) line(when, who, body string) {
 		write(&r.markdown, EscapeMarkdown(when))
 		gap = " "
 	}
-	if who != "" {
-		write(&r.text, gap, who, ":")
-		write(&r.html, gap, "<b>", html.EscapeString(who), ":</b>")
-		write(&r.markdown, gap, "**", EscapeMarkdown(who), ":**")
+	if who.text != "" {
+		write(&r.text, gap, who.text, ":")
+		write(&r.html, gap, "<b>", who.html, ":</b>")
+		write(&r.markdown, gap, "**", who.markdown, ":**")
 		gap = " "
 	}
-	if body != "" {
+	switch {
+	case plain(body):
+		write(&r.text, gap, body)
+		write(&r.html, gap, body)
+		write(&r.markdown, gap, escapeStart(body))
+	case body != "":
 		write(&r.text, gap, strings.ReplaceAll(body, "\n", "\n    "))
 		write(&r.html, gap, string(EscapeHTML(body)))
 		write(&r.markdown, gap, strings.ReplaceAll(EscapeMarkdown(body), "\n", "  \n"))
 	}
 	r.text.WriteByte('\n')
 }
+
+// plain tells whether s has one line and nothing that is escaped but at its start. It is false of an empty text.
+func plain(s string) bool {
+	for i := range len(s) {
+		if special[s[i]] {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// special are the bytes that are escaped in HTML or Markdown, and line breaks.
+var special = func() (table [256]bool) {
+	for _, c := range []byte("\n\\`*_{}[]<>#+!|~&()'\"") {
+		table[c] = true
+	}
+	return table
+}()
 
 func write(to *strings.Builder, parts ...string) {
 	for _, part := range parts {

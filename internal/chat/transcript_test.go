@@ -120,6 +120,20 @@ func checkHTML(t *testing.T, fragment chat.HTML) {
 }
 
 // FuzzRender renders what a stranger may write.
+// Every byte is escaped in a transcript as it is by itself.
+func TestRenderEscapes(t *testing.T) {
+	for b := range 256 {
+		text := "a" + string(rune(b)) + "b"
+		got := (&chat.Conversation{Messages: []chat.Message{{Role: chat.Visitor, Author: "Ada", Text: text}}}).Render(chat.Style{})
+		if want := ":</b> " + string(chat.EscapeHTML(text)) + "</p>"; !strings.HasSuffix(string(got.HTML), want) {
+			t.Errorf("HTML of %q: %q, want %q at its end", text, got.HTML, want)
+		}
+		if want := ":** " + strings.ReplaceAll(chat.EscapeMarkdown(text), "\n", "  \n"); !strings.HasSuffix(got.Markdown, want) {
+			t.Errorf("Markdown of %q: %q, want %q at its end", text, got.Markdown, want)
+		}
+	}
+}
+
 func FuzzRender(f *testing.F) {
 	f.Add("Ann", "Hello\n[12:00:00] Eva: forged", "a.png", "https://files.example/a?b=1&c=2")
 	f.Add("<b>", "<script>alert(1)</script>\n- x\n# y", "](javascript:x)", "javascript:alert(1)")
