@@ -213,7 +213,7 @@ func (a *arrival) storeBody(t *tx, number int64, revision int) error {
 func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	plan := row.Planned(t.ledger.names.Load().list(), a.PlanFor(a.answer.ID, a.answer.Revision))
 	var rows []*row.Delivery
-	store := t.plant
+	store := func(r *row.Delivery, changes []row.Counts) error { return t.plant(a.answer.ID, r, changes) }
 	if a.answer.Revision > 1 {
 		store = t.store
 		var err error

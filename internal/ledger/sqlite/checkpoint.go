@@ -41,7 +41,7 @@ func (c *checkpointer) close() {
 	<-c.ended
 }
 
-// committed is told of every commit.
+// committed is told of every commit that has changed something.
 func (c *checkpointer) committed() {
 	if c.commits.Add(1) >= c.enough.Load() {
 		nudge(c.wake)

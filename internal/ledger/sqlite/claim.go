@@ -84,7 +84,7 @@ func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
 
 // plant writes the row of a conversation that has just begun. Nearly all are alike: the statement says so, for every
 // argument costs.
-func (t *tx) plant(r *row.Delivery, changes []row.Counts) error {
+func (t *tx) plant(id string, r *row.Delivery, changes []row.Counts) error {
 	if r.State != ledger.Pending || r.Want != 1 || r.Holds() || r.Lapsed || r.SettledAt != 0 || r.Claims != 0 || r.Tries != 0 || r.FirstAt != 0 ||
 		!r.Planned || r.Tried != "" || !r.Receipt.IsZero() || r.Class != "" || r.Reason != "" || r.FailedAt != 0 || r.Pinned != "" || r.Imported {
 		return t.store(r, changes)
@@ -92,11 +92,18 @@ func (t *tx) plant(r *row.Delivery, changes []row.Counts) error {
 	for _, c := range changes {
 		t.count(r.Target, c)
 	}
+	if r.DueAt <= row.Micros(t.now) {
+		t.recent.put(id, r)
+	}
 	_, err := t.change(`INSERT INTO delivery (`+rowColumns+`)
 		VALUES (?, ?, 0, 1, 0, 0, 0, 0, ?, ?, 0, ?, 0, 0, 0, 1, ?, ?, ?, '', '', '', '', 0, '', 0)`, true,
 		[]any{r.Conversation, r.Target, r.DueAt, r.PendingSince, r.Fence, r.Ignore, r.Routes, r.Config})
 	return err
 }
+
+// dueQuery finds what is due without reading its rows: all but the id is in an index. See claimQuery.
+const dueQuery = `SELECT (SELECT id FROM conversation WHERE number = conversation)
+	FROM delivery WHERE target = ? AND state = 0 AND due_at <= ? ORDER BY due_at LIMIT 0 + ?`
 
 // claimQuery finds what is due. The state is a literal so that the partial index answers it. The limit is a sum, because
 // SQLite plans a statement anew each time that a limit is bound to it as it is.
@@ -183,14 +190,7 @@ func (c *claims) do(t *tx) error {
 		return err
 	}
 	c.leased, c.crashed, c.next = nil, nil, time.Time{}
-	var rows []*row.Delivery
-	var ids []string
-	err := t.rows(claimQuery, []any{c.asked.Target, row.Micros(t.now), c.asked.Limit}, func(found *sql.Rows) error {
-		var id string
-		r, err := scanRow(found.Scan, &id)
-		rows, ids = append(rows, r), append(ids, id)
-		return err
-	})
+	rows, ids, err := c.due(t)
 	if err != nil {
 		return err
 	}
@@ -217,6 +217,39 @@ func (c *claims) do(t *tx) error {
 	})
 }
 
+// due returns the rows that are due and the ids of their conversations: from memory if all of them are there.
+func (c *claims) due(t *tx) (rows []*row.Delivery, ids []string, err error) {
+	args := []any{c.asked.Target, row.Micros(t.now), c.asked.Limit}
+	err = t.rows(dueQuery, args, func(found *sql.Rows) error {
+		var id string
+		err := found.Scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range ids {
+		r, ok := t.recent.take(id, c.asked.Target)
+		if !ok {
+			return c.read(t, args)
+		}
+		rows = append(rows, &r)
+	}
+	return rows, ids, nil
+}
+
+// read is due out of the file.
+func (c *claims) read(t *tx, args []any) (rows []*row.Delivery, ids []string, err error) {
+	err = t.rows(claimQuery, args, func(found *sql.Rows) error {
+		var id string
+		r, err := scanRow(found.Scan, &id)
+		rows, ids = append(rows, r), append(ids, id)
+		return err
+	})
+	return rows, ids, err
+}
+
 // lease claims one row, or makes it dead.
 func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
 	was := *r
@@ -231,7 +264,7 @@ func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
 		c.crashed = append(c.crashed, leased{r.Conversation, d})
 		return t.log(r, r.Want, row.Crash(d, t.now))
 	}
-	t.leases.put(id, r)
+	t.recent.put(id, r)
 	c.leased = append(c.leased, leased{r.Conversation, d})
 	return nil
 }

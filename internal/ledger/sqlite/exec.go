@@ -52,7 +52,7 @@ func (t *tx) exec(text string, args ...any) error {
 }
 
 // change runs a statement and returns how many rows it has changed. known tells that what it does to deliveries is in
-// leases.
+// recent.
 func (t *tx) change(text string, known bool, args []any) (rows int64, err error) {
 	c, err := t.prepare(text)
 	if err != nil {
@@ -60,7 +60,7 @@ func (t *tx) change(text string, known bool, args []any) (rows int64, err error)
 	}
 	t.wrote = true
 	if c.deliveries && !known {
-		clear(t.leases)
+		clear(t.recent)
 	}
 	t.args = t.args[:0]
 	for i, arg := range args {

@@ -306,3 +306,38 @@ func TestIndexDamaged(t *testing.T) {
 		t.Errorf("the ledger was set aside: %v, %v", aside, err)
 	}
 }
+
+// The full-text index is merged by the indexer alone. Without that it would have as many segments as there were batches.
+func TestIndexMerges(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	defer func() { _ = l.Close() }()
+	err := l.write(t.Context(), func(t *tx) error { return t.exec(`INSERT INTO search (search, rank) VALUES ('crisismerge', 1000)`) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	const chats = 400
+	for i := range chats {
+		h := hook(fmt.Sprintf("c%d", i), "help")
+		h.Conversation.Messages[0].Text = fmt.Sprintf("question %d about %x", i, noise(200+i))
+		accept(t, l, h)
+	}
+	caughtUp(t, l)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		var automerge, segments, found int
+		err := l.read(t.Context(), `SELECT (SELECT v FROM search_config WHERE k = 'automerge'), (SELECT count(DISTINCT segid) FROM search_idx),
+			(SELECT count(*) FROM search WHERE search MATCH '"question"')`, nil, &automerge, &segments, &found)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if automerge != 0 || found != chats {
+			t.Fatalf("automerge is %d, and %d of %d are found", automerge, found, chats)
+		}
+		if segments <= 12 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the index has %d segments of %d chats", segments, chats)
+		}
+	}
+}

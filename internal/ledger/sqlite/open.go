@@ -215,7 +215,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 		return nil, err
 	}
 	l.readers.Store(readers)
-	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}, commands: map[string]command{}, leases: leases{}, parked: map[string][]*operation{}}, nil
+	return &writer{ledger: l, db: writing, conn: conn, statements: map[string]*sql.Stmt{}, commands: map[string]command{}, recent: recent{}, parked: map[string][]*operation{}}, nil
 }
 
 func connect(path string, connections int, parameters ...string) (*sql.DB, error) {

@@ -48,7 +48,7 @@ func TestPlantKeepsEverything(t *testing.T) {
 	for _, want := range rows {
 		var got []*row.Delivery
 		err := l.write(t.Context(), func(t *tx) error {
-			if err := t.plant(&want, nil); err != nil {
+			if err := t.plant("c1", &want, nil); err != nil {
 				return err
 			}
 			var err error
@@ -67,7 +67,7 @@ func TestPlantKeepsEverything(t *testing.T) {
 // deliveries.
 func TestLeasesEnd(t *testing.T) {
 	t.Parallel()
-	l := leases{}
+	l := recent{}
 	l.put("c1", &row.Delivery{Target: "help", Fence: 3})
 	if r, ok := l.take("c1", "help"); !ok || r.Fence != 3 || len(l) != 0 {
 		t.Errorf("%+v, %v, %d left", r, ok, len(l))
@@ -75,10 +75,10 @@ func TestLeasesEnd(t *testing.T) {
 	if _, ok := l.take("c1", "help"); ok {
 		t.Error("a lease is remembered twice")
 	}
-	for i := range mostLeases + 10 {
+	for i := range mostRecent + 10 {
 		l.put(string(rune(i+256)), &row.Delivery{Target: "help"})
 	}
-	if len(l) > mostLeases {
+	if len(l) > mostRecent {
 		t.Errorf("%d leases are remembered", len(l))
 	}
 
@@ -90,9 +90,9 @@ func TestLeasesEnd(t *testing.T) {
 	for _, change := range []string{`UPDATE delivery SET due_at = 1`, `DELETE FROM delivery`} {
 		left := -1
 		err := store.write(t.Context(), func(t *tx) error {
-			t.leases.put("c1", &row.Delivery{Target: "help"})
+			t.recent.put("c1", &row.Delivery{Target: "help"})
 			err := t.exec(change)
-			left = len(t.leases)
+			left = len(t.recent)
 			return err
 		})
 		if err != nil || left != 0 {
@@ -100,12 +100,12 @@ func TestLeasesEnd(t *testing.T) {
 		}
 	}
 	_ = store.write(t.Context(), func(t *tx) error {
-		t.leases.put("c1", &row.Delivery{Target: "help"})
+		t.recent.put("c1", &row.Delivery{Target: "help"})
 		t.wrote = true
 		return ledger.ErrState
 	})
 	left := -1
-	if err := store.write(t.Context(), func(t *tx) error { left = len(t.leases); return nil }); err != nil || left != 0 {
+	if err := store.write(t.Context(), func(t *tx) error { left = len(t.recent); return nil }); err != nil || left != 0 {
 		t.Errorf("%d leases of a transaction that was rolled back are remembered, %v", left, err)
 	}
 }

@@ -231,7 +231,7 @@ func (w *writer) reopen() error {
 	if err != nil {
 		return err
 	}
-	w.db, w.conn, w.statements, w.commands, w.leases, w.number = next.db, next.conn, next.statements, next.commands, next.leases, 0
+	w.db, w.conn, w.statements, w.commands, w.recent, w.number = next.db, next.conn, next.statements, next.commands, next.recent, 0
 	w.ledger.generation.Add(1)
 	w.ledger.configs.Range(func(hash, packed any) bool {
 		_, err = w.conn.ExecContext(ctx, `INSERT INTO config VALUES (?, ?) ON CONFLICT (hash) DO NOTHING`, hash, packed)

@@ -16,7 +16,7 @@ import (
 func (l *Ledger) Settle(ctx context.Context, s ledger.Settlement) (ledger.Settled, error) {
 	var answer ledger.Settled
 	err := l.writePatiently(ctx, func(t *tx) error {
-		known, ok := t.leases.take(s.ID, s.Target)
+		known, ok := t.recent.take(s.ID, s.Target)
 		r := &known
 		if !ok {
 			var err error

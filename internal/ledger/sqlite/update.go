@@ -22,7 +22,7 @@ func compare[T comparable](c *changed, name string, was, now T) {
 }
 
 // update writes a row that was as in was before, and counts what changed. It is of a delivery that is leased, or that was
-// and is settled: the caller keeps leases right.
+// and is settled: the caller keeps recent right.
 func (t *tx) update(r, was *row.Delivery, changes []row.Counts) error {
 	receipt, err := row.PackReceipt(r.Receipt)
 	if err != nil {

@@ -106,7 +106,7 @@ type writer struct {
 
 	// What the file says, too, so that it need not be read again. It is forgotten when a transaction fails.
 	number int64 // of the newest conversation; 0: not known
-	leases leases
+	recent recent
 
 	parked map[string][]*operation // claims that wait, by target
 	served []*operation            // claims that waited and have something, to be answered after the commit
@@ -122,8 +122,11 @@ func (w *writer) run() {
 	batch := make([]*operation, 0, w.ledger.options.BatchLimit)
 	for op := range w.ledger.queue {
 		batch = w.join(batch[:0], op)
-		runtime.Gosched()
-		batch = w.drain(batch)
+		for before := 0; len(batch) > before; {
+			before = len(batch)
+			runtime.Gosched()
+			batch = w.drain(batch)
+		}
 		if !slices.ContainsFunc(batch, func(op *operation) bool { return !op.patient }) {
 			batch = w.linger(batch)
 		}
@@ -268,7 +271,7 @@ func (w *writer) transact(batch []*operation) error {
 	defer func() {
 		if !committed {
 			w.number = 0
-			clear(w.leases)
+			clear(w.recent)
 			// After some errors SQLite has rolled back by itself; then this one fails and means nothing.
 			_ = t.exec("ROLLBACK")
 		}
@@ -294,7 +297,9 @@ func (w *writer) transact(batch []*operation) error {
 	}
 	committed = true
 	w.synced += (time.Since(begun) - w.synced) / 8
-	w.ledger.checkpointer.committed()
+	if t.changed {
+		w.ledger.checkpointer.committed()
+	}
 	w.keepServed(served)
 	if observer := w.ledger.options.Observer; observer.Committed != nil {
 		observer.Committed(time.Since(started), len(batch))
@@ -310,7 +315,9 @@ func (t *tx) run(op *operation) error {
 		return nil
 	}
 	t.op, op.due, op.met, op.then, t.wrote = op, nil, nil, nil, false
-	if err := op.run(t); err != nil {
+	err := op.run(t)
+	t.changed = t.changed || t.wrote
+	if err != nil {
 		op.err = t.explain(err)
 		if _, broken := errors.AsType[*sqlite.Error](err); broken || t.wrote || isDamage(err) {
 			return op.err
@@ -340,9 +347,10 @@ func (w *writer) explain(err error) error {
 type tx struct {
 	*writer
 
-	op    *operation
-	now   time.Time
-	wrote bool // the operation at hand has changed something, so its failure rolls back the batch
+	op      *operation
+	now     time.Time
+	wrote   bool // the operation at hand has changed something, so its failure rolls back the batch
+	changed bool // any has
 
 	size int64 // bytes in use, what this transaction adds included
 
