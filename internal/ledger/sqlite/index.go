@@ -24,6 +24,8 @@ const (
 	indexBatch = 8                      // conversations that are read together
 	indexFor   = 500 * time.Microsecond // of a transaction of the indexer, for hooks wait while it runs
 	indexSlow  = 4 * time.Millisecond   // the same, at most, where a commit takes longer than indexFor
+	indexLate  = time.Second            // so far behind it reads indexMany at a time and takes indexSlow, which is less work
+	indexMany  = 64
 	mergePages = 8                      // of the full-text index, before it looks at the time again
 	indexDelay = 100 * time.Millisecond // after the first hook, so that one batch takes what comes together
 	patience   = 2 * time.Second        // how long a list waits for the indexer
@@ -199,7 +201,7 @@ func (x *indexer) work(ctx context.Context) error {
 			return ctx.Err()
 		}
 		began := time.Now()
-		more, err := x.step(ctx, newer)
+		more, err := x.step(ctx, newer, time.Since(behind) > indexLate)
 		if err != nil {
 			return err
 		}
@@ -208,7 +210,7 @@ func (x *indexer) work(ctx context.Context) error {
 		}
 		x.settled()
 		behind = time.Now()
-		if more, err = x.step(ctx, older); err != nil || !more {
+		if more, err = x.step(ctx, older, false); err != nil || !more {
 			return err
 		}
 		if !x.pause(ctx, restShare*time.Since(began)) {
@@ -293,28 +295,32 @@ var (
 )
 
 // step indexes one batch, and tells whether there may be more.
-func (x *indexer) step(ctx context.Context, stretches []stretch) (more bool, err error) {
+func (x *indexer) step(ctx context.Context, stretches []stretch, late bool) (more bool, err error) {
+	limit, least := indexBatch, indexFor
+	if late {
+		limit, least = indexMany, indexSlow
+	}
 	for _, s := range stretches {
-		entries, err := x.read(ctx, s)
+		entries, err := x.read(ctx, s, limit)
 		if err != nil {
 			return false, err
 		}
 		if len(entries) == 0 {
 			continue
 		}
-		return true, x.store(ctx, s, entries)
+		return true, x.store(ctx, s, entries, least)
 	}
 	return false, nil
 }
 
-// store indexes entries, in transactions that are short. Between them it has the full-text index merged, which would
+// store indexes entries, in transactions that take as long as a commit, or least if that is longer. Between them it has the full-text index merged, which would
 // otherwise take its time when it likes.
-func (x *indexer) store(ctx context.Context, s stretch, entries []entry) error {
+func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least time.Duration) error {
 	merging := false
 	for len(entries) > 0 || merging {
 		done := 0
 		err := x.ledger.write(ctx, func(t *tx) (err error) {
-			until := time.Now().Add(min(max(indexFor, t.synced), indexSlow))
+			until := time.Now().Add(min(max(least, t.synced), indexSlow))
 			if done = 0; !merging || len(x.hurry) > 0 {
 				done, err = t.indexSome(s, entries, until)
 			}
@@ -373,10 +379,10 @@ func (t *tx) merge(until time.Time) (more bool, err error) {
 }
 
 // read reads the next batch of a stretch, outside of the writer.
-func (x *indexer) read(ctx context.Context, s stretch) (entries []entry, err error) {
+func (x *indexer) read(ctx context.Context, s stretch, limit int) (entries []entry, err error) {
 	l := x.ledger
 	err = l.view(ctx, func(view *sql.Tx) error {
-		rows, err := view.QueryContext(ctx, s.query, indexBatch)
+		rows, err := view.QueryContext(ctx, s.query, limit)
 		if err != nil {
 			return err
 		}
