@@ -17,13 +17,13 @@ func (r *reader) nameAuthors() {
 		}
 	}
 	agents := agentList{byID: map[string]int{}, byName: map[string]int{}}
-	for i, e := range r.entries {
-		m := &r.c.Messages[i]
-		if m.Author == "" {
-			m.Author = r.authorName(e, names)
+	for _, e := range r.entries {
+		hadName := e.Author != ""
+		if !hadName {
+			e.Author = r.authorName(e, names)
 		}
-		if m.Role == chat.Agent || joined(e) {
-			agents.add(m.AuthorID, m.Author)
+		if e.Role == chat.Agent || joined(e, hadName) {
+			agents.add(e.AuthorID, e.Author)
 		}
 	}
 	r.c.Agents = agents.list
@@ -47,11 +47,11 @@ func (r *reader) authorName(e entry, names map[sender]string) string {
 	return name
 }
 
-// joined tells whether e is the event of an agent joining the chat.
-func joined(e entry) bool {
+// joined tells whether e is the event of an agent joining the chat. One without a sender is if it came with a name.
+func joined(e entry, hadName bool) bool {
 	event := strings.ToLower(e.Event)
 	return e.Role == chat.System && (event == "agent.join" || event == "agent_join") &&
-		(e.from.kind == chat.Agent || e.from.kind == "" && e.Author != "")
+		(e.from.kind == chat.Agent || e.from.kind == "" && hadName)
 }
 
 // agentList collects agents once each, by id, and by name where there is no id.

@@ -11,9 +11,9 @@ import (
 	"github.com/afterchat/afterchat/internal/chat"
 )
 
-// entry is a message on the way into the conversation.
+// entry is a message of the conversation with what is known about it only while it is read.
 type entry struct {
-	chat.Message
+	*chat.Message // in c.Messages, which has the order of the entries
 
 	from  sender
 	order time.Time // the time to sort by: that of the message, or of the one it follows
@@ -30,7 +30,8 @@ func (r *reader) messages(top object) {
 		return
 	}
 	delete(top.fields, "messages")
-	entries := make([]entry, 0, len(elements))
+	r.c.Messages = make([]chat.Message, 0, len(elements)) // never grows, since the entries point into it
+	r.entries = make([]entry, 0, len(elements))
 	for _, element := range elements {
 		fields, ok := element.(map[string]any)
 		switch {
@@ -41,20 +42,16 @@ func (r *reader) messages(top object) {
 			r.c.Warn("messages has elements that are no objects; kept with the role unknown")
 			fields = map[string]any{"content": element}
 		}
-		entries = append(entries, r.message(fields))
+		r.c.Messages = append(r.c.Messages, chat.Message{})
+		r.entries = append(r.entries, entry{Message: &r.c.Messages[len(r.c.Messages)-1]})
+		r.message(&r.entries[len(r.entries)-1], fields)
 	}
-	r.sort(entries)
-	r.c.Messages = make([]chat.Message, len(entries))
-	for i := range entries {
-		r.c.Messages[i] = entries[i].Message
-	}
-	r.entries = entries
+	r.sort()
 }
 
-// message reads one message. What it does not take out of fields becomes the extra of the message.
-func (r *reader) message(fields map[string]any) entry {
+// message reads one message into e. What it does not take out of fields becomes the extra of the message.
+func (r *reader) message(e *entry, fields map[string]any) {
 	o := object{place: "messages[].", fields: fields, warn: r.c.Warn}
-	var e entry
 	kind := r.kind(o)
 	e.Author = o.line("name")
 	name, triggered := trigger(o)
@@ -66,13 +63,12 @@ func (r *reader) message(fields map[string]any) entry {
 	if e.Stamp != "" {
 		delete(fields, "sentAt")
 	}
-	r.read(&e, o)
-	r.email(&e, o)
+	r.read(e, o)
+	r.email(e, o)
 	e.Extra = o.extra()
 	if e.Role == chat.Visitor && r.visitorKey == "" {
 		r.visitorKey = e.AuthorID
 	}
-	return e
 }
 
 // kind takes the message's type as a role; "" if there is none. The vendor's SDK names a sub-type beside "message".
@@ -196,7 +192,7 @@ func roleOf(kind chat.Role, from sender, triggered, named bool) chat.Role {
 
 // authorID takes "from" as the id of the author. A sender of another kind than the role stays under extra, so that a
 // bot's message is never credited to a person and nothing is lost.
-func authorID(o object, e entry) string {
+func authorID(o object, e *entry) string {
 	switch {
 	case e.from.id == "":
 		if _, ok := scalar(o.fields["from"]); ok && (e.from.kind == "" || e.from.kind == chat.System || e.from.kind == e.Role) {
@@ -222,22 +218,30 @@ func (r *reader) email(e *entry, o object) {
 	}
 }
 
-// sort puts the messages in the order of their times. Equal times keep the order of the hook; a message without a time
-// follows the one before it.
-func (r *reader) sort(entries []entry) {
+// sort puts the messages, and the entries alike, in the order of their times. Equal times keep the order of the hook; a
+// message without a time follows the one before it.
+func (r *reader) sort() {
 	var last time.Time
-	if i := slices.IndexFunc(entries, func(e entry) bool { return !e.At.IsZero() }); i >= 0 {
-		last = entries[i].At
+	if i := slices.IndexFunc(r.entries, func(e entry) bool { return !e.At.IsZero() }); i >= 0 {
+		last = r.entries[i].At
 	}
-	for i := range entries {
-		if !entries[i].At.IsZero() {
-			last = entries[i].At
+	sorted := true
+	for i := range r.entries {
+		if at := r.entries[i].At; !at.IsZero() {
+			sorted = sorted && !at.Before(last)
+			last = at
 		}
-		entries[i].order = last
+		r.entries[i].order = last
 	}
-	byTime := func(a, b entry) int { return a.order.Compare(b.order) }
-	if !slices.IsSortedFunc(entries, byTime) {
-		r.c.Warn("the messages were not in the order of their times; sorted")
-		slices.SortStableFunc(entries, byTime)
+	if sorted {
+		return
 	}
+	r.c.Warn("the messages were not in the order of their times; sorted")
+	slices.SortStableFunc(r.entries, func(a, b entry) int { return a.order.Compare(b.order) })
+	messages := make([]chat.Message, len(r.entries))
+	for i := range r.entries {
+		messages[i] = *r.entries[i].Message
+		r.entries[i].Message = &messages[i]
+	}
+	r.c.Messages = messages
 }
