@@ -5,7 +5,6 @@ package source
 
 import (
 	"bytes"
-	"fmt"
 	"mime"
 	"slices"
 	"strconv"
@@ -18,7 +17,16 @@ const (
 	maxValues = 1 << 20
 )
 
-// ReadObject finds the one object in h: JSON, with or without a byte order mark, a list of one or quotes around it,
+// ReadObject is [Read] for decoders that want a map.
+func ReadObject(h Hook) (object map[string]any, warnings []string, err error) {
+	o, warnings, err := Read(h)
+	if err != nil {
+		return nil, nil, err
+	}
+	return o.Map(), warnings, nil
+}
+
+// Read finds the one object in h: JSON, with or without a byte order mark, a list of one or quotes around it,
 // whatever its content type says; or an urlencoded or multipart form, whose only field, or whose data or payload
 // field, may hold that JSON.
 //
@@ -26,7 +34,7 @@ const (
 // repeated fields and fields called x[] are lists, fields called x[y] nest as PHP nests them. Warnings say how
 // a body that was not plain UTF-8 was read. An error is always an *Error. Bodies that are too deep are read up to
 // 100 levels and kept as text below; more than 1,048,576 values are an error.
-func ReadObject(h Hook) (object map[string]any, warnings []string, err error) {
+func Read(h Hook) (object *Object, warnings []string, err error) {
 	var notes notes
 	media, params, merr := mime.ParseMediaType(h.ContentType)
 	if merr != nil {
@@ -40,7 +48,7 @@ func ReadObject(h Hook) (object map[string]any, warnings []string, err error) {
 	return object, notes, nil
 }
 
-func readBody(body []byte, media string, params map[string]string, notes *notes) (map[string]any, error) {
+func readBody(body []byte, media string, params map[string]string, notes *notes) (*Object, error) {
 	if boundary := multipartBoundary(body, media, params); boundary != "" {
 		return readMultipart(body, boundary, params["charset"], notes)
 	}
@@ -79,28 +87,6 @@ func (n *notes) add(text string) {
 		*n = append(*n, text)
 	}
 }
-
-// put sets m[key] where a key may come twice. The last value that says something wins, as it does in the senders' own
-// parsers; the others are kept beside it.
-func put(m map[string]any, key string, v any, notes *notes) {
-	old, twice := m[key]
-	if twice {
-		notes.add(fmt.Sprintf("the key %q comes more than once; the last value is used and the others are kept as %q", shorten(key), shorten(key)+repeatedSuffix))
-		if v == nil || v == "" {
-			v, old = old, v
-		}
-		if old != nil && old != "" {
-			kept, isList := m[key+repeatedSuffix].([]any)
-			if first, taken := m[key+repeatedSuffix]; taken && !isList {
-				kept = []any{first}
-			}
-			m[key+repeatedSuffix] = append(kept, old)
-		}
-	}
-	m[key] = v
-}
-
-const repeatedSuffix = " (repeated)"
 
 // shorten cuts a key to what fits a message.
 func shorten(key string) string {

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"maps"
 	"mime/multipart"
 	"net/textproto"
 	"regexp"
@@ -31,7 +30,7 @@ func looksURLEncoded(text, media string) bool {
 	return firstField.MatchString(text)
 }
 
-func readURLEncoded(body []byte, label string, notes *notes) (map[string]any, error) {
+func readURLEncoded(body []byte, label string, notes *notes) (*Object, error) {
 	if name, rest, ok := bytes.Cut(body, []byte("=")); ok && jsonField(string(name)) && json.Valid(rest) {
 		// JSON that was pasted behind the field's name without being encoded.
 		return readJSON(trimBody(newCharset(label, rest, notes).decode(rest)), notes)
@@ -92,7 +91,7 @@ func multipartBoundary(body []byte, media string, params map[string]string) stri
 	return string(line[2:])
 }
 
-func readMultipart(body []byte, boundary, label string, notes *notes) (map[string]any, error) {
+func readMultipart(body []byte, boundary, label string, notes *notes) (*Object, error) {
 	var pairs []pair
 	reader := multipart.NewReader(bytes.NewReader(body), boundary)
 	for {
@@ -129,13 +128,13 @@ func isText(value []byte, header textproto.MIMEHeader) bool {
 }
 
 // readForm decodes the fields and finds the object: the fields themselves, or the JSON in one of them.
-func readForm(pairs []pair, label string, notes *notes) (map[string]any, error) {
+func readForm(pairs []pair, label string, notes *notes) (*Object, error) {
 	var sample []byte
 	for _, p := range pairs {
 		sample = append(append(append(sample, p.key...), '\n'), p.value...)
 	}
 	charset := newCharset(label, sample, notes)
-	object := map[string]any{}
+	object := &Object{}
 	embedded := ""
 	for _, p := range pairs {
 		key, value := chat.Clean(trimBody(charset.decode(p.key))), charset.decode(p.value)
@@ -144,12 +143,12 @@ func readForm(pairs []pair, label string, notes *notes) (map[string]any, error) 
 		}
 		if jsonField(key) && embedded == "" && holdsObject(value, len(pairs) == 1) {
 			embedded = key
-			object[key] = value
+			object.Set(key, value)
 			continue
 		}
 		putField(object, key, chat.Clean(value))
 	}
-	if len(object) == 0 {
+	if object.Len() == 0 {
 		return nil, &Error{Reason: "the form has no fields"}
 	}
 	if embedded != "" {
@@ -174,21 +173,23 @@ func holdsObject(value string, only bool) bool {
 
 // readEmbedded reads the JSON in the field name of object. The form's other fields join it unless a name would clash;
 // then the JSON stays below its field.
-func readEmbedded(object map[string]any, name string, notes *notes) (map[string]any, error) {
-	text, _ := object[name].(string)
+func readEmbedded(object *Object, name string, notes *notes) (*Object, error) {
+	text, _ := object.Get(name).(string)
 	inner, err := readJSON(trimBody(text), notes)
 	if err != nil {
 		return nil, err
 	}
-	delete(object, name)
+	object.Delete(name)
 	outer := lists(object)
-	for key := range outer {
-		if _, clash := inner[key]; clash {
-			outer[name] = inner
+	for key := range outer.Keys() {
+		if _, clash := inner.Lookup(key); clash {
+			outer.Set(name, inner)
 			return outer, nil
 		}
 	}
-	maps.Copy(inner, outer)
+	for key := range outer.Keys() {
+		inner.Set(key, outer.Get(key))
+	}
 	return inner, nil
 }
 
@@ -196,35 +197,35 @@ const maxFieldDepth = 8
 
 // putField sets the field key of a form: a[] and repeated fields become lists, a[b] an object a with b. A key that
 // fits nowhere keeps its literal name.
-func putField(form map[string]any, key, value string) {
+func putField(form *Object, key, value string) {
 	path, list := fieldPath(key)
-	m, name := form, path[0]
+	o, name := form, path[0]
 	for _, next := range path[1:] {
-		child, ok := m[name].(map[string]any)
+		child, ok := o.Get(name).(*Object)
 		if !ok {
-			if _, taken := m[name]; taken {
-				m, name, list = form, key, false
+			if _, taken := o.Lookup(name); taken {
+				o, name, list = form, key, false
 				break
 			}
-			child = map[string]any{}
-			m[name] = child
+			child = &Object{}
+			o.Set(name, child)
 		}
-		m, name = child, next
+		o, name = child, next
 	}
-	if _, object := m[name].(map[string]any); object {
-		m, name = form, key+repeatedSuffix
+	if _, object := o.Get(name).(*Object); object {
+		o, name = form, key+repeatedSuffix
 	}
-	switch old := m[name].(type) {
+	switch old := o.Get(name).(type) {
 	case nil:
 		if list {
-			m[name] = []any{value}
+			o.Set(name, []any{value})
 			return
 		}
-		m[name] = value
+		o.Set(name, value)
 	case []any:
-		m[name] = append(old, value)
+		o.Set(name, append(old, value))
 	default:
-		m[name] = []any{old, value}
+		o.Set(name, []any{old, value})
 	}
 }
 
@@ -247,19 +248,19 @@ func fieldPath(key string) (path []string, list bool) {
 }
 
 // lists turns objects with the keys 0, 1, 2, … into lists.
-func lists(form map[string]any) map[string]any {
-	for key, value := range form {
-		if child, ok := value.(map[string]any); ok {
-			form[key] = listOf(lists(child))
+func lists(form *Object) *Object {
+	for i := range form.fields {
+		if child, ok := form.fields[i].value.(*Object); ok {
+			form.fields[i].value = listOf(lists(child))
 		}
 	}
 	return form
 }
 
-func listOf(object map[string]any) any {
-	list := make([]any, len(object))
+func listOf(object *Object) any {
+	list := make([]any, object.Len())
 	for i := range list {
-		value, ok := object[strconv.Itoa(i)]
+		value, ok := object.Lookup(strconv.Itoa(i))
 		if !ok {
 			return object
 		}

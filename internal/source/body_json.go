@@ -1,4 +1,4 @@
-// This file reads JSON text to maps, lists and json.Number, keeps repeated keys and bounds the depth, which encoding/json
+// This file reads JSON text to objects, lists and json.Number, keeps repeated keys and bounds the depth, which encoding/json
 // does not. The walk takes what is valid; where it finds something that is not, encoding/json says what is wrong.
 
 package source
@@ -14,7 +14,7 @@ import (
 )
 
 // readJSON reads the one object in text.
-func readJSON(text string, notes *notes) (map[string]any, error) {
+func readJSON(text string, notes *notes) (*Object, error) {
 	value, err := parseJSON(text, notes)
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func readJSON(text string, notes *notes) (map[string]any, error) {
 		}
 		value = list[0]
 	}
-	object, ok := value.(map[string]any)
+	object, ok := value.(*Object)
 	if !ok {
 		return nil, &Error{Reason: "the body is a JSON " + kindOf(value) + ", not an object"}
 	}
@@ -76,6 +76,8 @@ type jsonReader struct {
 	values  int
 	invalid bool
 	notes   *notes
+	size    int     // how many fields the last object has; the next is likely to have as many
+	free    []field // for the fields of objects, to have memory for many at once
 }
 
 // fail ends the walk.
@@ -168,8 +170,8 @@ func (r *jsonReader) digits() {
 }
 
 func (r *jsonReader) object(depth int) any {
-	object := map[string]any{}
-	for r.next('}', len(object) == 0) {
+	object := &Object{}
+	for r.next('}', len(object.fields) == 0) {
 		if r.peek() != '"' {
 			r.fail()
 			break
@@ -180,9 +182,25 @@ func (r *jsonReader) object(depth int) any {
 			break
 		}
 		r.pos++
-		put(object, key, r.value(depth), r.notes)
+		v := r.value(depth)
+		if object.fields == nil {
+			object.fields = r.room()
+		}
+		object.put(key, v, r.notes)
 	}
+	r.size = len(object.fields)
 	return object
+}
+
+// room returns memory for the fields of an object.
+func (r *jsonReader) room() []field {
+	n := min(max(r.size, 4), fewFields)
+	if len(r.free) < n {
+		r.free = make([]field, 4*fewFields)
+	}
+	room := r.free[:0:n]
+	r.free = r.free[n:]
+	return room
 }
 
 func (r *jsonReader) list(depth int) any {

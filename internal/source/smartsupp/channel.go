@@ -14,7 +14,7 @@ const maxRating = 5
 // channel reads the channel. Flags and numbers are carried as given, even where they contradict the messages; the
 // counts of messages and words, whose rule is not known, stay under extra.
 func (r *reader) channel(top object) {
-	if v, ok := top.fields["channel"]; !ok || v == nil {
+	if v, ok := top.fields.Lookup("channel"); !ok || v == nil {
 		r.c.Warn("channel is missing")
 	}
 	ch := top.child("channel")
@@ -39,10 +39,10 @@ func (r *reader) channel(top object) {
 // rating reads the rating. No rating (null, "") is not the rating 0. One outside the scale could mean anything, so it
 // stays under extra, where no rule on bad ratings sees it.
 func (r *reader) rating(ch object) {
-	sent := ch.fields["rating"]
+	sent := ch.fields.Get("rating")
 	rating := ch.number("rating")
 	if rating != nil && (*rating < 0 || *rating > maxRating) {
-		ch.fields["rating"] = sent
+		ch.fields.Set("rating", sent)
 		ch.odd("rating", "is outside of 0 to 5")
 		rating = nil
 	}

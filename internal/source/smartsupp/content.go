@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/source"
 )
 
 // maxContentDepth is how deep lists in a content are followed. What lies deeper stays under extra.
@@ -17,11 +18,11 @@ const maxContentDepth = 4
 // read fills in the text, event and files of a message.
 func (r *reader) read(e *entry, o object) {
 	var texts []string
-	rest := r.content(e, &texts, o.fields["content"], 0)
+	rest := r.content(e, &texts, o.fields.Get("content"), 0)
 	if rest == nil {
-		delete(o.fields, "content")
+		o.fields.Delete("content")
 	} else {
-		o.fields["content"] = rest
+		o.fields.Set("content", rest)
 	}
 	r.attachments(e, o)
 	e.Text = strings.Join(texts, "\n")
@@ -75,7 +76,7 @@ func (r *reader) content(e *entry, texts *[]string, v any, depth int) (rest any)
 		if rests != nil {
 			return rests
 		}
-	case map[string]any:
+	case *source.Object:
 		return r.contentObject(e, texts, v)
 	}
 	return nil
@@ -83,16 +84,16 @@ func (r *reader) content(e *entry, texts *[]string, v any, depth int) (rest any)
 
 // contentObject reads {text}, {type: "text", data: {text}} and {type: "upload", data: {url, fileName, …}}, the shapes of
 // the vendor's SDK. Of any other, the type becomes the event.
-func (r *reader) contentObject(e *entry, texts *[]string, fields map[string]any) (rest any) {
+func (r *reader) contentObject(e *entry, texts *[]string, fields *source.Object) (rest any) {
 	o := object{place: "messages[].content.", fields: fields, warn: r.c.Warn}
 	kind := o.sub("type")
 	data := object{place: o.place + "data.", warn: r.c.Warn}
-	data.fields, _ = fields["data"].(map[string]any)
+	data.fields, _ = fields.Get("data").(*source.Object)
 
 	understood := slices.Contains([]string{"text", "message"}, kind)
 	for _, part := range []object{o, data} {
 		for _, key := range []string{"text", "html"} {
-			if text, ok := scalar(part.fields[key]); ok && text != "" {
+			if text, ok := scalar(part.fields.Get(key)); ok && text != "" {
 				*texts = append(*texts, part.text(key))
 				understood = true
 				break
@@ -108,12 +109,12 @@ func (r *reader) contentObject(e *entry, texts *[]string, fields map[string]any)
 		understood = true
 	}
 	if understood {
-		delete(fields, "type")
+		fields.Delete("type")
 		o.done("data")
-	} else if len(fields) > 0 {
+	} else if fields.Len() > 0 {
 		o.warn("messages[].content has an unknown shape; kept under extra")
 	}
-	if len(fields) == 0 {
+	if fields.Len() == 0 {
 		return nil
 	}
 	return fields
@@ -122,7 +123,7 @@ func (r *reader) contentObject(e *entry, texts *[]string, fields map[string]any)
 // attachments reads files beside the content. The vendor documents no such field.
 func (r *reader) attachments(e *entry, o object) {
 	for _, key := range []string{"attachments", "attachment", "files", "file"} {
-		value, ok := o.fields[key]
+		value, ok := o.fields.Lookup(key)
 		if !ok {
 			continue
 		}
@@ -133,17 +134,17 @@ func (r *reader) attachments(e *entry, o object) {
 		var rests []any
 		for _, element := range elements {
 			if address, ok := element.(string); ok && chat.Clickable(address) {
-				element = map[string]any{"url": address}
+				element = single("url", address)
 			}
-			fields, _ := element.(map[string]any)
+			fields, _ := element.(*source.Object)
 			if f, ok := r.file(object{place: "messages[]." + key + ".", fields: fields, warn: r.c.Warn}); ok {
 				e.Files = append(e.Files, f)
 			}
-			if element != nil && (fields == nil || len(fields) > 0) {
+			if element != nil && (fields == nil || fields.Len() > 0) {
 				rests = append(rests, element)
 			}
 		}
-		o.fields[key] = rests
+		o.fields.Set(key, rests)
 		o.done(key)
 	}
 }
@@ -183,11 +184,11 @@ func (r *reader) file(o object) (chat.File, bool) {
 
 // size takes a count of bytes; anything else stays.
 func size(o object) *int64 {
-	s, _ := scalar(o.fields["size"])
+	s, _ := scalar(o.fields.Get("size"))
 	n, err := strconv.ParseInt(strings.TrimSpace(s), 10, 64)
 	if err != nil || n < 0 {
 		return nil
 	}
-	delete(o.fields, "size")
+	o.fields.Delete("size")
 	return &n
 }

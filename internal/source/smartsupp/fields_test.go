@@ -145,7 +145,7 @@ func TestNumber(t *testing.T) {
 		{[]any{}, "", true},
 	} {
 		warned := false
-		o := object{fields: map[string]any{"n": test.in}, warn: func(string) { warned = true }}
+		o := object{fields: single("n", test.in), warn: func(string) { warned = true }}
 		got := ""
 		if f := o.number("n"); f != nil {
 			b, err := json.Marshal(f)
@@ -154,7 +154,7 @@ func TestNumber(t *testing.T) {
 			}
 			got = string(b)
 		}
-		_, left := o.fields["n"]
+		_, left := o.fields.Lookup("n")
 		if got != test.want || left != test.left || warned != test.left {
 			t.Errorf("number(%v) = %q, left %t, warned %t; want %q, %t", test.in, got, left, warned, test.want, test.left)
 		}

@@ -34,13 +34,13 @@ const farFutureMillis = 4e12
 
 // time takes a time. stamp is what was sent if that was text other than digits. An unreadable time stays, with a warning.
 func (o object) time(key string, zone *time.Location) (at time.Time, stamp string) {
-	if n, ok := o.fields[key].(json.Number); ok { // as nearly all are sent
+	if n, ok := o.fields.Get(key).(json.Number); ok { // as nearly all are sent
 		if ms, err := strconv.ParseInt(string(n), 10, 64); err == nil && ms >= 1e11 && ms < farFutureMillis {
-			delete(o.fields, key)
+			o.fields.Delete(key)
 			return time.UnixMilli(ms).UTC(), ""
 		}
 	}
-	s, ok := scalar(o.fields[key])
+	s, ok := scalar(o.fields.Get(key))
 	if !ok {
 		o.odd(key, "is no time")
 		return time.Time{}, ""
@@ -65,7 +65,7 @@ func (o object) time(key string, zone *time.Location) (at time.Time, stamp strin
 	if at.Year() >= farFuture {
 		o.warn(o.place + key + " is far in the future; kept as sent")
 	}
-	delete(o.fields, key)
+	o.fields.Delete(key)
 	return at, stamp
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/source"
 )
 
 // entry is a message of the conversation with what is known about it only while it is read.
@@ -21,26 +22,26 @@ type entry struct {
 
 // messages reads all messages and puts them in the order of their times.
 func (r *reader) messages(top object) {
-	elements, ok := list(top.fields["messages"])
-	if _, single := top.fields["messages"].(map[string]any); !ok && single {
-		elements, ok = []any{top.fields["messages"]}, true
+	elements, ok := list(top.fields.Get("messages"))
+	if _, single := top.fields.Get("messages").(*source.Object); !ok && single {
+		elements, ok = []any{top.fields.Get("messages")}, true
 	}
 	if !ok {
 		top.odd("messages", "is no list")
 		return
 	}
-	delete(top.fields, "messages")
+	top.fields.Delete("messages")
 	r.c.Messages = make([]chat.Message, 0, len(elements)) // never grows, since the entries point into it
 	r.entries = make([]entry, 0, len(elements))
 	for _, element := range elements {
-		fields, ok := element.(map[string]any)
+		fields, ok := element.(*source.Object)
 		switch {
-		case element == nil, ok && len(fields) == 0:
+		case element == nil, ok && fields.Len() == 0:
 			r.c.Warn("messages has empty elements; left out")
 			continue
 		case !ok:
 			r.c.Warn("messages has elements that are no objects; kept with the role unknown")
-			fields = map[string]any{"content": element}
+			fields = single("content", element)
 		}
 		r.c.Messages = append(r.c.Messages, chat.Message{})
 		r.entries = append(r.entries, entry{Message: &r.c.Messages[len(r.c.Messages)-1]})
@@ -50,7 +51,7 @@ func (r *reader) messages(top object) {
 }
 
 // message reads one message into e. What it does not take out of fields becomes the extra of the message.
-func (r *reader) message(e *entry, fields map[string]any) {
+func (r *reader) message(e *entry, fields *source.Object) {
 	o := object{place: "messages[].", fields: fields, warn: r.c.Warn}
 	kind := r.kind(o)
 	e.Author = o.line("name")
@@ -61,7 +62,7 @@ func (r *reader) message(e *entry, fields map[string]any) {
 	e.AuthorID = authorID(o, e)
 	e.At, e.Stamp = o.time("sentAt", r.zone)
 	if e.Stamp != "" {
-		delete(fields, "sentAt")
+		fields.Delete("sentAt")
 	}
 	r.read(e, o)
 	r.email(e, o)
@@ -73,7 +74,7 @@ func (r *reader) message(e *entry, fields map[string]any) {
 
 // kind takes the message's type as a role; "" if there is none. The vendor's SDK names a sub-type beside "message".
 func (r *reader) kind(o object) chat.Role {
-	value := o.fields["type"]
+	value := o.fields.Get("type")
 	sent := o.line("type")
 	role := alias(sent)
 	if role == chat.UnknownRole && (sent == "" || strings.EqualFold(sent, "message")) {
@@ -81,20 +82,20 @@ func (r *reader) kind(o object) chat.Role {
 		for _, key := range []string{"subType", "sub_type"} {
 			if sub := alias(o.sub(key)); role == "" && sub != chat.UnknownRole {
 				role = sub
-				delete(o.fields, key)
+				o.fields.Delete(key)
 			}
 		}
 	}
 	if role == chat.UnknownRole {
 		o.warn("messages[].type has a value that is not known; kept with the role unknown")
-		o.fields["type"] = value
+		o.fields.Set("type", value)
 	}
 	return role
 }
 
 // sub returns the text under key without taking it.
 func (o object) sub(key string) string {
-	s, _ := o.fields[key].(string)
+	s, _ := o.fields.Get(key).(string)
 	return chat.CleanLine(s)
 }
 
@@ -116,17 +117,17 @@ func alias(kind string) chat.Role {
 // trigger takes the name of the trigger that sent the message, and tells whether one did. Of an object it is the name;
 // the object stays.
 func trigger(o object) (name string, triggered bool) {
-	switch v := o.fields["triggeredBy"].(type) {
-	case map[string]any:
+	switch v := o.fields.Get("triggeredBy").(type) {
+	case *source.Object:
 		for _, key := range []string{"name", "id"} {
-			if s, ok := scalar(v[key]); ok && chat.CleanLine(s) != "" {
+			if s, ok := scalar(v.Get(key)); ok && chat.CleanLine(s) != "" {
 				return chat.CleanLine(s), true
 			}
 		}
-		return "", len(v) > 0
+		return "", v.Len() > 0
 	case bool:
 		if !v {
-			delete(o.fields, "triggeredBy")
+			o.fields.Delete("triggeredBy")
 		}
 		return "", v
 	}
@@ -144,7 +145,7 @@ type sender struct {
 // sender reads "from": "visitor:<key>", "agent:<id>", "system", or, until 2018, a bare key, a bare agent id, or null.
 // What a bare id is, the type of the message says.
 func (o object) sender(kind chat.Role) sender {
-	value, present := o.fields["from"]
+	value, present := o.fields.Lookup("from")
 	s, ok := scalar(value)
 	s = chat.CleanLine(s)
 	switch {
@@ -195,12 +196,12 @@ func roleOf(kind chat.Role, from sender, triggered, named bool) chat.Role {
 func authorID(o object, e *entry) string {
 	switch {
 	case e.from.id == "":
-		if _, ok := scalar(o.fields["from"]); ok && (e.from.kind == "" || e.from.kind == chat.System || e.from.kind == e.Role) {
-			delete(o.fields, "from")
+		if _, ok := scalar(o.fields.Get("from")); ok && (e.from.kind == "" || e.from.kind == chat.System || e.from.kind == e.Role) {
+			o.fields.Delete("from")
 		}
 		return ""
 	case e.from.kind == e.Role, e.Role == chat.System, e.Role == chat.UnknownRole:
-		delete(o.fields, "from")
+		o.fields.Delete("from")
 		return e.from.id
 	}
 	return ""
@@ -210,8 +211,8 @@ func authorID(o object, e *entry) string {
 // visitor's if that is missing.
 func (r *reader) email(e *entry, o object) {
 	s := o.sub("email")
-	if value, ok := o.fields["email"]; ok && (value == nil || value == "") {
-		delete(o.fields, "email")
+	if value, ok := o.fields.Lookup("email"); ok && (value == nil || value == "") {
+		o.fields.Delete("email")
 	}
 	if e.Role == chat.Visitor && r.visitorEmail == "" {
 		r.visitorEmail = s

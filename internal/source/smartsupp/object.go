@@ -14,23 +14,24 @@ import (
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/source"
 )
 
 // object is one JSON object of the hook. The zero value has no fields.
 type object struct {
 	place  string // the way to it, with a trailing dot, for warnings: "visitor."
-	fields map[string]any
+	fields *source.Object
 	warn   func(string)
 }
 
 // text takes a text of several lines. null is absent; anything but text and numbers stays, with a warning.
 func (o object) text(key string) string {
-	s, ok := scalar(o.fields[key])
+	s, ok := scalar(o.fields.Get(key))
 	if !ok {
 		o.odd(key, "is no text")
 		return ""
 	}
-	delete(o.fields, key)
+	o.fields.Delete(key)
 	return s
 }
 
@@ -39,7 +40,7 @@ func (o object) line(key string) string { return chat.CleanLine(o.text(key)) }
 
 // id takes an id: the digits of a number exactly as sent, so that 5 and "5" are the same. 0 is no id and stays.
 func (o object) id(key string) string {
-	if s, ok := scalar(o.fields[key]); ok && chat.CleanLine(s) == "0" {
+	if s, ok := scalar(o.fields.Get(key)); ok && chat.CleanLine(s) == "0" {
 		return ""
 	}
 	return o.line(key)
@@ -47,10 +48,10 @@ func (o object) id(key string) string {
 
 // number takes a number, in digits or as text. One that a float64 cannot hold exactly enough stays, as does any other text.
 func (o object) number(key string) *float64 {
-	s, ok := scalar(o.fields[key])
+	s, ok := scalar(o.fields.Get(key))
 	s = strings.TrimSpace(s)
 	if ok && s == "" {
-		delete(o.fields, key)
+		o.fields.Delete(key)
 		return nil
 	}
 	f, err := strconv.ParseFloat(s, 64)
@@ -58,13 +59,13 @@ func (o object) number(key string) *float64 {
 		o.odd(key, "is no usable number")
 		return nil
 	}
-	delete(o.fields, key)
+	o.fields.Delete(key)
 	return &f
 }
 
 // flag takes a boolean, also as 0, 1 or text.
 func (o object) flag(key string) *bool {
-	value, present := o.fields[key]
+	value, present := o.fields.Lookup(key)
 	if !present {
 		return nil
 	}
@@ -78,7 +79,7 @@ func (o object) flag(key string) *bool {
 			ok = true
 		case "":
 			if isScalar {
-				delete(o.fields, key)
+				o.fields.Delete(key)
 				return nil
 			}
 		}
@@ -87,21 +88,21 @@ func (o object) flag(key string) *bool {
 		o.odd(key, "is neither true nor false")
 		return nil
 	}
-	delete(o.fields, key)
+	o.fields.Delete(key)
 	return &b
 }
 
 // child returns the object under key, without fields if there is none. null is absent.
 func (o object) child(key string) object {
 	child := object{place: o.place + key + ".", warn: o.warn}
-	switch v := o.fields[key].(type) {
-	case map[string]any:
+	switch v := o.fields.Get(key).(type) {
+	case *source.Object:
 		child.fields = v
 	case nil:
-		delete(o.fields, key)
+		o.fields.Delete(key)
 	default:
 		if list, ok := v.([]any); ok && len(list) == 0 { // an empty PHP map
-			delete(o.fields, key)
+			o.fields.Delete(key)
 			break
 		}
 		o.odd(key, "is no object")
@@ -111,14 +112,14 @@ func (o object) child(key string) object {
 
 // done removes the object or list under key if everything was taken out of it.
 func (o object) done(key string) {
-	switch v := o.fields[key].(type) {
-	case map[string]any:
-		if len(v) == 0 {
-			delete(o.fields, key)
+	switch v := o.fields.Get(key).(type) {
+	case *source.Object:
+		if v.Len() == 0 {
+			o.fields.Delete(key)
 		}
 	case []any:
 		if len(v) == 0 {
-			delete(o.fields, key)
+			o.fields.Delete(key)
 		}
 	}
 }
@@ -135,9 +136,9 @@ func list(v any) (elements []any, ok bool) {
 		return nil, true
 	case []any:
 		return v, true
-	case map[string]any:
-		indexes := make([]int, 0, len(v))
-		for key := range v {
+	case *source.Object:
+		indexes := make([]int, 0, v.Len())
+		for key := range v.Keys() {
 			i, err := strconv.Atoi(key)
 			if err != nil || strconv.Itoa(i) != key {
 				return nil, false
@@ -146,7 +147,7 @@ func list(v any) (elements []any, ok bool) {
 		}
 		slices.Sort(indexes)
 		for _, i := range indexes {
-			elements = append(elements, v[strconv.Itoa(i)])
+			elements = append(elements, v.Get(strconv.Itoa(i)))
 		}
 		return elements, true
 	}
@@ -194,10 +195,17 @@ func decimal(s string) bool {
 
 // extra returns what is left of an object; nil if that is nothing.
 func (o object) extra() map[string]any {
-	if len(o.fields) == 0 {
+	if o.fields.Len() == 0 {
 		return nil
 	}
-	return o.fields
+	return o.fields.Map()
+}
+
+// single returns an object of one field.
+func single(key string, value any) *source.Object {
+	o := &source.Object{}
+	o.Set(key, value)
+	return o
 }
 
 // names hands out keys that are not taken yet. The zero value is ready.

@@ -36,7 +36,7 @@ type decoder struct{ zone *time.Location }
 
 // Decode reads one hook. An error, always a *source.Error, means that the body is no Smartsupp POST hook.
 func (d decoder) Decode(h source.Hook) (source.Decoded, error) {
-	fields, warnings, err := source.ReadObject(h)
+	fields, warnings, err := source.Read(h)
 	if err != nil {
 		return source.Decoded{}, err
 	}
@@ -62,7 +62,7 @@ type reader struct {
 }
 
 // hook reads the whole document. What no part of it takes out of fields becomes extra.
-func (r *reader) hook(fields map[string]any) {
+func (r *reader) hook(fields *source.Object) {
 	top := object{fields: fields, warn: r.c.Warn}
 	r.c.Account = top.id("accountId")
 	r.messages(top)
@@ -77,18 +77,18 @@ func (r *reader) hook(fields map[string]any) {
 
 // times reads beginAt and endAt. Where one is missing, or the end is before the beginning, the messages tell.
 func (r *reader) times(top object) {
-	begin, end := top.fields["beginAt"], top.fields["endAt"]
+	begin, end := top.fields.Get("beginAt"), top.fields.Get("endAt")
 	started, _ := top.time("beginAt", r.zone)
 	ended, _ := top.time("endAt", r.zone)
 	first, last := span(r.c.Messages)
 	if !started.IsZero() && !ended.IsZero() && ended.Before(started) {
-		top.fields["endAt"] = end
+		top.fields.Set("endAt", end)
 		if first.IsZero() {
 			r.c.Warn("endAt is before beginAt; the end is unknown, what was sent is under extra")
 			ended = time.Time{}
 		} else {
 			r.c.Warn("endAt is before beginAt; both times were taken from the messages, what was sent is under extra")
-			top.fields["beginAt"] = begin
+			top.fields.Set("beginAt", begin)
 			started, ended = first, last
 		}
 	}
@@ -139,18 +139,18 @@ func identity(c *chat.Conversation, body []byte) string {
 }
 
 // recognize tells whether the document is a POST hook: at least two of its fields, one of them not common elsewhere.
-func recognize(fields map[string]any) error {
+func recognize(fields *source.Object) error {
 	own, common := 0, 0
 	for _, key := range []string{"accountId", "beginAt", "endAt"} {
-		if _, ok := fields[key]; ok {
+		if _, ok := fields.Lookup(key); ok {
 			own++
 		}
 	}
-	if _, ok := fields["channel"].(map[string]any); ok {
+	if _, ok := fields.Get("channel").(*source.Object); ok {
 		own++
 	}
 	for _, key := range []string{"visitor", "messages", "paths"} {
-		if _, ok := fields[key]; ok {
+		if _, ok := fields.Lookup(key); ok {
 			common++
 		}
 	}
@@ -165,9 +165,9 @@ func recognize(fields map[string]any) error {
 var fieldName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.-]{0,39}$`)
 
 // foreign says what a document is that is no POST hook.
-func foreign(fields map[string]any) *source.Error {
-	keys := make([]string, 0, len(fields))
-	for key := range fields {
+func foreign(fields *source.Object) *source.Error {
+	keys := make([]string, 0, fields.Len())
+	for key := range fields.Keys() {
 		if strings.HasPrefix(strings.ToLower(key), "l2s_") {
 			return &source.Error{
 				Reason: "this is a ProProfs Chat transcript, not a Smartsupp POST hook",
@@ -176,10 +176,10 @@ func foreign(fields map[string]any) *source.Error {
 		}
 		keys = append(keys, key)
 	}
-	_, hasEvent := fields["event"]
-	_, hasData := fields["data"]
-	_, hasApp := fields["app_id"]
-	if fields["type"] == "event_callback" || hasEvent && hasData && hasApp {
+	_, hasEvent := fields.Lookup("event")
+	_, hasData := fields.Lookup("data")
+	_, hasApp := fields.Lookup("app_id")
+	if fields.Get("type") == "event_callback" || hasEvent && hasData && hasApp {
 		return &source.Error{
 			Reason: "this is an event of Smartsupp's webhooks, not a Smartsupp POST hook; it carries no transcript",
 			Hint:   "ask Smartsupp support to set up the POST hook for this address",

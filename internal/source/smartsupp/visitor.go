@@ -4,13 +4,13 @@ package smartsupp
 
 import (
 	"encoding/json"
-	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
+	"github.com/afterchat/afterchat/internal/source"
 )
 
 // visitor reads the person who asked. It runs after the messages, which stand in for what is missing.
@@ -45,17 +45,17 @@ func (r *reader) visitor(top object) {
 // stays under extra, as does a groupKey that says something else.
 func group(v object) string {
 	for _, key := range []string{"group", "groupKey"} {
-		if s, ok := scalar(v.fields[key]); ok && s == "" {
-			delete(v.fields, key)
+		if s, ok := scalar(v.fields.Get(key)); ok && s == "" {
+			v.fields.Delete(key)
 		}
 	}
-	value, ok := v.fields["group"]
+	value, ok := v.fields.Lookup("group")
 	if !ok {
-		value = v.fields["groupKey"]
+		value = v.fields.Get("groupKey")
 	}
-	if fields, ok := value.(map[string]any); ok {
+	if fields, ok := value.(*source.Object); ok {
 		for _, key := range []string{"name", "key", "id"} {
-			if s, ok := scalar(fields[key]); ok && s != "" {
+			if s, ok := scalar(fields.Get(key)); ok && s != "" {
 				return chat.CleanLine(s)
 			}
 		}
@@ -66,8 +66,8 @@ func group(v object) string {
 		return ""
 	}
 	for _, key := range []string{"group", "groupKey"} {
-		if same, ok := scalar(v.fields[key]); ok && same == s {
-			delete(v.fields, key)
+		if same, ok := scalar(v.fields.Get(key)); ok && same == s {
+			v.fields.Delete(key)
 		}
 	}
 	return chat.CleanLine(s)
@@ -75,7 +75,7 @@ func group(v object) string {
 
 // address takes the network address. Of a list of proxies the first is the visitor's; the list stays under extra.
 func address(v object) string {
-	s, ok := scalar(v.fields["ipAddress"])
+	s, ok := scalar(v.fields.Get("ipAddress"))
 	if ok {
 		first, _, more := strings.Cut(s, ",")
 		first = strings.TrimSpace(first)
@@ -88,11 +88,11 @@ func address(v object) string {
 
 // country takes the country's code. One that does not exist stays under extra.
 func country(v object) string {
-	s, ok := scalar(v.fields["countryCode"])
+	s, ok := scalar(v.fields.Get("countryCode"))
 	code := countryCode(s)
 	switch {
 	case ok && strings.TrimSpace(s) == "", code != "":
-		delete(v.fields, "countryCode")
+		v.fields.Delete("countryCode")
 	default:
 		v.odd("countryCode", "is no ISO 3166-1 code")
 	}
@@ -102,25 +102,25 @@ func country(v object) string {
 // variables reads the custom variables: {key: {label, value}}, {key: value}, a list of either, or [] for none.
 // null is absent. What stands beside label and value stays under extra.
 func (r *reader) variables(v object) {
-	switch sent := v.fields["variables"].(type) {
+	switch sent := v.fields.Get("variables").(type) {
 	case nil:
-		delete(v.fields, "variables")
-	case map[string]any:
-		for _, key := range slices.Sorted(maps.Keys(sent)) {
-			if rest := r.variable(chat.CleanLine(key), sent[key]); len(rest) > 0 {
-				sent[key] = rest
+		v.fields.Delete("variables")
+	case *source.Object:
+		for _, key := range slices.Sorted(sent.Keys()) {
+			if rest := r.variable(chat.CleanLine(key), sent.Get(key)); rest.Len() > 0 {
+				sent.Set(key, rest)
 			} else {
-				delete(sent, key)
+				sent.Delete(key)
 			}
 		}
 	case []any:
-		rests := map[string]any{}
+		rests := &source.Object{}
 		for i, value := range sent {
-			if rest := r.variable(variableKey(i, value), value); len(rest) > 0 {
-				rests[strconv.Itoa(i)] = rest
+			if rest := r.variable(variableKey(i, value), value); rest.Len() > 0 {
+				rests.Set(strconv.Itoa(i), rest)
 			}
 		}
-		v.fields["variables"] = rests
+		v.fields.Set("variables", rests)
 	default:
 		v.odd("variables", "is no object")
 	}
@@ -129,12 +129,12 @@ func (r *reader) variables(v object) {
 
 // variableKey names an element of a list of variables by the key that it carries itself, else by its index.
 func variableKey(i int, value any) string {
-	fields, _ := value.(map[string]any)
-	if fields["value"] != nil {
+	fields, _ := value.(*source.Object)
+	if fields.Get("value") != nil {
 		for _, key := range []string{"key", "id", "name", "label"} {
-			if s, ok := scalar(fields[key]); ok && chat.CleanLine(s) != "" {
+			if s, ok := scalar(fields.Get(key)); ok && chat.CleanLine(s) != "" {
 				if key != "label" {
-					delete(fields, key)
+					fields.Delete(key)
 				}
 				return chat.CleanLine(s)
 			}
@@ -144,22 +144,22 @@ func variableKey(i int, value any) string {
 }
 
 // variable keeps one variable and returns what was not understood of it.
-func (r *reader) variable(key string, value any) map[string]any {
+func (r *reader) variable(key string, value any) *source.Object {
 	p := &r.c.Person
 	if p.Vars == nil {
 		p.Vars = map[string]any{}
 	}
 	key = r.varNames.unused(key)
-	fields, ok := value.(map[string]any)
-	if inner, has := fields["value"]; ok && has {
+	fields, ok := value.(*source.Object)
+	if inner, has := fields.Lookup("value"); ok && has {
 		value = inner
-		delete(fields, "value")
-		if label, ok := fields["label"].(string); ok {
+		fields.Delete("value")
+		if label, ok := fields.Get("label").(string); ok {
 			if p.VarLabels == nil {
 				p.VarLabels = map[string]string{}
 			}
 			p.VarLabels[key] = chat.CleanLine(label)
-			delete(fields, "label")
+			fields.Delete("label")
 		}
 	} else {
 		fields = nil
@@ -169,30 +169,30 @@ func (r *reader) variable(key string, value any) map[string]any {
 	case json.Number:
 		p.Vars[key] = json.Number(plain(v))
 	default:
-		p.Vars[key] = v
+		p.Vars[key] = source.Plain(v)
 	}
 	return fields
 }
 
 // pages reads the pages that the visitor saw, in the order in which they were sent.
 func (r *reader) pages(top object) {
-	elements, ok := list(top.fields["paths"])
+	elements, ok := list(top.fields.Get("paths"))
 	if !ok {
-		if _, single := top.fields["paths"].(map[string]any); !single {
+		if _, single := top.fields.Get("paths").(*source.Object); !single {
 			top.odd("paths", "is no list")
 			return
 		}
-		elements = []any{top.fields["paths"]}
+		elements = []any{top.fields.Get("paths")}
 	}
-	rests := map[string]any{}
+	rests := &source.Object{}
 	for i, element := range elements {
 		if url, ok := element.(string); ok {
-			element = map[string]any{"url": url}
+			element = single("url", url)
 		}
-		fields, ok := element.(map[string]any)
+		fields, ok := element.(*source.Object)
 		if !ok {
 			if element != nil {
-				rests[strconv.Itoa(i)] = element
+				rests.Set(strconv.Itoa(i), element)
 			}
 			continue
 		}
@@ -200,10 +200,10 @@ func (r *reader) pages(top object) {
 		if p := (chat.Page{URL: page.line("url"), Title: page.line("title")}); p != (chat.Page{}) {
 			r.c.Pages = append(r.c.Pages, p)
 		}
-		if len(fields) > 0 {
-			rests[strconv.Itoa(i)] = fields
+		if fields.Len() > 0 {
+			rests.Set(strconv.Itoa(i), fields)
 		}
 	}
-	top.fields["paths"] = rests
+	top.fields.Set("paths", rests)
 	top.done("paths")
 }
