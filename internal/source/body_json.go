@@ -76,8 +76,10 @@ type jsonReader struct {
 	values  int
 	invalid bool
 	notes   *notes
-	size    int     // how many fields the last object has; the next is likely to have as many
-	free    []field // for the fields of objects, to have memory for many at once
+	size    int      // how many fields the last object has; the next is likely to have as many
+	free    []field  // for the fields of objects, to have memory for many at once
+	objects []Object // likewise
+	recent  [32]any  // short texts
 }
 
 // fail ends the walk.
@@ -102,7 +104,7 @@ func (r *jsonReader) value(depth int) any {
 	}
 	switch c := r.peek(); {
 	case c == '"':
-		return r.str()
+		return r.share(r.str())
 	case c == '{' || c == '[':
 		switch {
 		case depth == maxDepth:
@@ -170,7 +172,7 @@ func (r *jsonReader) digits() {
 }
 
 func (r *jsonReader) object(depth int) any {
-	object := &Object{}
+	object := r.newObject()
 	for r.next('}', len(object.fields) == 0) {
 		if r.peek() != '"' {
 			r.fail()
@@ -190,6 +192,28 @@ func (r *jsonReader) object(depth int) any {
 	}
 	r.size = len(object.fields)
 	return object
+}
+
+// newObject returns an object without fields.
+func (r *jsonReader) newObject() *Object {
+	if len(r.objects) == 0 {
+		r.objects = make([]Object, 16)
+	}
+	object := &r.objects[0]
+	r.objects = r.objects[1:]
+	return object
+}
+
+// share returns s as a value. Short texts that come again and again, as names and types do, share one.
+func (r *jsonReader) share(s string) any {
+	if s == "" || len(s) > 40 {
+		return s
+	}
+	recent := &r.recent[(int(s[0])+5*int(s[len(s)-1])+3*len(s))%len(r.recent)]
+	if old, ok := (*recent).(string); !ok || old != s {
+		*recent = s
+	}
+	return *recent
 }
 
 // room returns memory for the fields of an object.
@@ -277,12 +301,20 @@ const (
 	escaped                   // there are escapes, which have not been looked at
 )
 
+// ordinary tells the bytes of a string that neither end it nor make it more than printable.
+var ordinary = func() (is [256]bool) {
+	for c := ' '; c <= '~'; c++ {
+		is[c] = c != '"' && c != '\\'
+	}
+	return is
+}()
+
 // literal returns the string at pos with its quotes.
 func (r *jsonReader) literal() (literal string, kind contents) {
 	text := r.text
 	for i := r.pos + 1; i < len(text); i++ {
 		c := text[i]
-		if c >= '#' && c <= '~' && c != '\\' {
+		if ordinary[c] {
 			continue
 		}
 		switch {

@@ -98,9 +98,10 @@ func (o *Object) Delete(key string) {
 		o.index[o.fields[last].key] = i
 		delete(o.index, key)
 	}
-	o.fields[i] = o.fields[last]
-	o.fields[last] = field{}
-	o.fields = o.fields[:last]
+	if i < last {
+		o.fields[i] = o.fields[last]
+	}
+	o.fields = o.fields[:last] // what is behind is not cleared, since no object lives long
 }
 
 // Keys yields the keys in no order. The object must not change meanwhile.

@@ -3,6 +3,7 @@
 package smartsupp
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/afterchat/afterchat/internal/chat"
@@ -10,12 +11,7 @@ import (
 
 // nameAuthors gives each message the name of its author and lists the agents: those who wrote and those who joined.
 func (r *reader) nameAuthors() {
-	names := map[sender]string{}
-	for _, e := range r.entries {
-		if e.from.id != "" && e.Author != "" && names[e.from] == "" && (e.Role == e.from.kind || e.Role == chat.System) {
-			names[e.from] = e.Author
-		}
-	}
+	names := r.senderNames()
 	agents := agentList{byID: map[string]int{}, byName: map[string]int{}}
 	for _, e := range r.entries {
 		hadName := e.Author != ""
@@ -27,6 +23,20 @@ func (r *reader) nameAuthors() {
 		}
 	}
 	r.c.Agents = agents.list
+}
+
+// senderNames returns the names by which senders are known from any of their messages; nil if no message needs one.
+func (r *reader) senderNames() map[sender]string {
+	if !slices.ContainsFunc(r.entries, func(e entry) bool { return e.Author == "" }) {
+		return nil
+	}
+	names := map[sender]string{}
+	for _, e := range r.entries {
+		if e.from.id != "" && e.Author != "" && names[e.from] == "" && (e.Role == e.from.kind || e.Role == chat.System) {
+			names[e.from] = e.Author
+		}
+	}
+	return names
 }
 
 // authorName names who wrote a message that came without a name.
@@ -64,11 +74,11 @@ func (l *agentList) add(id, name string) {
 	if name == "" {
 		name = chat.DefaultAuthor(chat.Agent, id)
 	}
-	at, known := l.byID[id]
-	if !known || id == "" {
-		at, known = l.byName[name]
-		known = known && (id == "" || l.list[at].ID == "")
+	if _, known := l.byID[id]; known {
+		return
 	}
+	at, known := l.byName[name]
+	known = known && (id == "" || l.list[at].ID == "")
 	if !known {
 		at = len(l.list)
 		l.list = append(l.list, chat.Author{Name: name})

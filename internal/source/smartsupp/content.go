@@ -17,15 +17,20 @@ const maxContentDepth = 4
 
 // read fills in the text, event and files of a message.
 func (r *reader) read(e *entry, o object) {
-	var texts []string
-	rest := r.content(e, &texts, o.fields.Get("content"), 0)
-	if rest == nil {
+	if text, ok := o.fields.Get("content").(string); ok { // as nearly all are sent
+		e.Text = text
 		o.fields.Delete("content")
 	} else {
-		o.fields.Set("content", rest)
+		var texts []string
+		rest := r.content(e, &texts, o.fields.Get("content"), 0)
+		if rest == nil {
+			o.fields.Delete("content")
+		} else {
+			o.fields.Set("content", rest)
+		}
+		e.Text = strings.Join(texts, "\n")
 	}
 	r.attachments(e, o)
-	e.Text = strings.Join(texts, "\n")
 	if e.Role == chat.System && e.Event == "" && isCode(e.Text) {
 		e.Event, e.Text = e.Text, ""
 	}

@@ -16,8 +16,7 @@ import (
 type entry struct {
 	*chat.Message // in c.Messages, which has the order of the entries
 
-	from  sender
-	order time.Time // the time to sort by: that of the message, or of the one it follows
+	from sender
 }
 
 // messages reads all messages and puts them in the order of their times.
@@ -31,23 +30,36 @@ func (r *reader) messages(top object) {
 		return
 	}
 	top.fields.Delete("messages")
-	r.c.Messages = make([]chat.Message, 0, len(elements)) // never grows, since the entries point into it
-	r.entries = make([]entry, 0, len(elements))
+	count := 0
 	for _, element := range elements {
-		fields, ok := element.(*source.Object)
-		switch {
-		case element == nil, ok && fields.Len() == 0:
+		if !empty(element) {
+			count++
+		}
+	}
+	messages := make([]chat.Message, count)
+	r.entries = make([]entry, 0, count)
+	for _, element := range elements {
+		if empty(element) {
 			r.c.Warn("messages has empty elements; left out")
 			continue
-		case !ok:
+		}
+		fields, ok := element.(*source.Object)
+		if !ok {
 			r.c.Warn("messages has elements that are no objects; kept with the role unknown")
 			fields = single("content", element)
 		}
-		r.c.Messages = append(r.c.Messages, chat.Message{})
-		r.entries = append(r.entries, entry{Message: &r.c.Messages[len(r.c.Messages)-1]})
-		r.message(&r.entries[len(r.entries)-1], fields)
+		n := len(r.entries)
+		r.entries = append(r.entries, entry{Message: &messages[n]})
+		r.message(&r.entries[n], fields)
 	}
+	r.c.Messages = messages
 	r.sort()
+}
+
+// empty tells an element that says nothing.
+func empty(element any) bool {
+	fields, ok := element.(*source.Object)
+	return element == nil || ok && fields.Len() == 0
 }
 
 // message reads one message into e. What it does not take out of fields becomes the extra of the message.
@@ -222,27 +234,35 @@ func (r *reader) email(e *entry, o object) {
 // sort puts the messages, and the entries alike, in the order of their times. Equal times keep the order of the hook; a
 // message without a time follows the one before it.
 func (r *reader) sort() {
-	var last time.Time
-	if i := slices.IndexFunc(r.entries, func(e entry) bool { return !e.At.IsZero() }); i >= 0 {
-		last = r.entries[i].At
-	}
 	sorted := true
-	for i := range r.entries {
-		if at := r.entries[i].At; !at.IsZero() {
-			sorted = sorted && !at.Before(last)
-			last = at
+	var last time.Time
+	for _, e := range r.entries {
+		if !e.At.IsZero() {
+			sorted = sorted && !e.At.Before(last)
+			last = e.At
 		}
-		r.entries[i].order = last
 	}
 	if sorted {
 		return
 	}
 	r.c.Warn("the messages were not in the order of their times; sorted")
-	slices.SortStableFunc(r.entries, func(a, b entry) int { return a.order.Compare(b.order) })
-	messages := make([]chat.Message, len(r.entries))
-	for i := range r.entries {
-		messages[i] = *r.entries[i].Message
-		r.entries[i].Message = &messages[i]
+	type dated struct {
+		entry
+		order time.Time // that of the message, or of the one it follows
+	}
+	all := make([]dated, len(r.entries))
+	last = r.entries[slices.IndexFunc(r.entries, func(e entry) bool { return !e.At.IsZero() })].At
+	for i, e := range r.entries {
+		if !e.At.IsZero() {
+			last = e.At
+		}
+		all[i] = dated{e, last}
+	}
+	slices.SortStableFunc(all, func(a, b dated) int { return a.order.Compare(b.order) })
+	messages := make([]chat.Message, len(all))
+	for i, d := range all {
+		messages[i] = *d.Message
+		r.entries[i] = entry{&messages[i], d.from}
 	}
 	r.c.Messages = messages
 }
