@@ -197,7 +197,7 @@ func (r *jsonReader) object(depth int) any {
 // newObject returns an object without fields.
 func (r *jsonReader) newObject() *Object {
 	if len(r.objects) == 0 {
-		r.objects = make([]Object, 16)
+		r.objects = make([]Object, r.ahead(128, 16))
 	}
 	object := &r.objects[0]
 	r.objects = r.objects[1:]
@@ -216,11 +216,16 @@ func (r *jsonReader) share(s string) any {
 	return *recent
 }
 
+// ahead estimates how many things there are in what is left of the text if each takes that many bytes: 1 to most.
+func (r *jsonReader) ahead(bytes, most int) int {
+	return min(1+(len(r.text)-r.pos)/bytes, most)
+}
+
 // room returns memory for the fields of an object.
 func (r *jsonReader) room() []field {
 	n := min(max(r.size, 4), fewFields)
 	if len(r.free) < n {
-		r.free = make([]field, 4*fewFields)
+		r.free = make([]field, max(n, r.ahead(32, 2*fewFields)))
 	}
 	room := r.free[:0:n]
 	r.free = r.free[n:]

@@ -16,8 +16,8 @@ func TestObjectIsAMap(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		o, want := &Object{}, map[string]any{}
-		for i := range rapid.IntRange(0, 150).Draw(t, "steps") {
-			key := strconv.Itoa(rapid.IntRange(0, 40).Draw(t, "key"))
+		for i := range rapid.IntRange(0, 300).Draw(t, "steps") {
+			key := strconv.Itoa(rapid.IntRange(0, 80).Draw(t, "key"))
 			if rapid.IntRange(0, 3).Draw(t, "delete") == 0 {
 				o.Delete(key)
 				delete(want, key)
