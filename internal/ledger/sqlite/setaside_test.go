@@ -26,6 +26,7 @@ func filled(t testing.TB, n int, killed bool) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "ledger.db")
 	l := open(t, path, Options{})
+	l.checkpointer.close() // of one that is killed the log has everything
 	if err := l.SaveConfig(t.Context(), "accepted-under", []byte("routes")); err != nil {
 		t.Fatal(err)
 	}
