@@ -23,7 +23,7 @@ const (
 	indexBatch = 8                      // conversations that are read together
 	indexFor   = 500 * time.Microsecond // of a transaction of the indexer, for hooks wait while it runs
 	indexSlow  = 4 * time.Millisecond   // the same, at most, where a commit takes longer than indexFor
-	indexLate  = time.Second            // so far behind it reads indexMany at a time and takes indexSlow, which is less work
+	indexLate  = 10 * time.Second       // so far behind it reads indexMany at a time and takes indexSlow, which is less work
 	indexMany  = 64
 	mergePages = 8                      // of the full-text index, before it looks at the time again
 	indexDelay = 100 * time.Millisecond // after the first hook, so that one batch takes what comes together
@@ -273,7 +273,7 @@ func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least t
 	merging := false
 	for len(entries) > 0 || merging {
 		done := 0
-		err := x.ledger.write(ctx, func(t *tx) (err error) {
+		err := x.ledger.writeLast(ctx, func(t *tx) (err error) {
 			until := time.Now().Add(min(max(least, t.synced), indexSlow))
 			if done = 0; !merging || len(x.hurry) > 0 {
 				done, err = t.indexSome(s, entries, until)

@@ -30,6 +30,7 @@ type operation struct {
 	err  error
 	done chan struct{} // closed after the commit
 
+	yields    bool       // it lets others commit before it
 	patient   bool       // it may wait for others to share its commit
 	claim     *claims    // that it is, if it may wait for something to fall due
 	withdrawn *operation // no change, but the end of such a wait
@@ -57,6 +58,11 @@ func (op *operation) run(t *tx) (err error) {
 // writePatiently is write of a change that nobody waits for: alone, it waits a moment for others to share a commit with.
 func (l *Ledger) writePatiently(ctx context.Context, do func(*tx) error) error {
 	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{}), patient: l.options.Patience > 0})
+}
+
+// writeLast is write of a change that takes its time. It gets a commit of its own, behind those of who have come by then.
+func (l *Ledger) writeLast(ctx context.Context, do func(*tx) error) error {
+	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{}), yields: true})
 }
 
 // write has do executed and committed. When ctx ends first, its error comes back and do may still happen, even now: what
@@ -130,10 +136,36 @@ func (w *writer) run() {
 		if !slices.ContainsFunc(batch, func(op *operation) bool { return !op.patient }) {
 			batch = w.linger(batch)
 		}
-		if len(batch) > 0 {
-			w.commit(batch)
+		w.commitInTurn(batch)
+		clear(batch[:cap(batch)])
+	}
+}
+
+// mostTurns is how many commits of others an operation that yields lets go first.
+const mostTurns = 4
+
+// commitInTurn commits a batch, and what yields last and by itself.
+func (w *writer) commitInTurn(batch []*operation) {
+	var last []*operation
+	for turn := 1; len(batch) > 0; turn++ {
+		first := batch[:0]
+		for _, op := range batch {
+			if op.yields {
+				last = append(last, op)
+			} else {
+				first = append(first, op)
+			}
 		}
-		clear(batch)
+		if len(first) > 0 {
+			w.commit(first)
+		}
+		if len(last) == 0 || turn == mostTurns {
+			break
+		}
+		batch = w.drain(batch[:0])
+	}
+	if len(last) > 0 {
+		w.commit(last)
 	}
 }
 
