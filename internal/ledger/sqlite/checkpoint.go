@@ -1,6 +1,6 @@
 // This file moves the log into the database file beside the writer. SQLite would do it at the end of a commit, and the
 // hooks of that commit would wait for it, and those behind them. It still does at logPages, when this has not kept up, and
-// finds less to do then.
+// finds less to do then. The log begins anew when all of it has been moved and nobody reads from it.
 
 package sqlite
 
@@ -12,8 +12,7 @@ import (
 
 const (
 	logPages        = 4000 // bound on the log: with as many a commit moves what has not been moved
-	checkpointPages = 1000 // how many more of them this moves at a time, about
-	checkpointTries = 3    // in a row, for what the writer adds meanwhile; the log begins anew only when all is moved
+	checkpointPages = 3000 // with about as many more this begins; pages that many hooks change are moved once for all of them
 )
 
 // checkpointer is the goroutine that moves the log.
@@ -74,20 +73,12 @@ func (c *checkpointer) run(ctx context.Context) {
 	}
 }
 
-// move moves the log, and tells how many pages it had and how many of them are left.
+// move moves the log, and tells how many pages it had and how many of them are left: those that the writer has added.
 func (c *checkpointer) move(ctx context.Context) (log, left int64, err error) {
 	c.moving.Lock()
 	defer c.moving.Unlock()
-	for range checkpointTries {
-		var busy bool
-		var moved int64
-		err := c.ledger.readers.Load().QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
-		if err != nil {
-			return 0, 0, err
-		}
-		if left = log - moved; left == 0 {
-			break
-		}
-	}
-	return log, left, nil
+	var busy bool
+	var moved int64
+	err = c.ledger.readers.Load().QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
+	return log, log - moved, err
 }
