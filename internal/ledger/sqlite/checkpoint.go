@@ -30,7 +30,7 @@ type checkpointer struct {
 func startCheckpointer(l *Ledger) *checkpointer {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &checkpointer{ledger: l, wake: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
-	c.enough.Store(checkpointPages / 10)
+	c.enough.Store(checkpointPages / 20)
 	go c.run(ctx)
 	return c
 }

@@ -23,7 +23,7 @@ func TestCheckpointer(t *testing.T) {
 		}
 		return info.Size()
 	}
-	const grown = 1 << 20
+	const grown = 1 << 19
 	accepted := 0
 	for ; size("") < grown; accepted++ {
 		if log := size("-wal"); log >= (logPages-500)*4096 {
