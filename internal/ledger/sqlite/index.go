@@ -267,11 +267,14 @@ func (x *indexer) step(ctx context.Context, stretches []stretch, late bool) (mor
 	return false, nil
 }
 
-// store indexes entries, in transactions that take as long as a commit, or least if that is longer. Between them it has the full-text index merged, which would
-// otherwise take its time when it likes.
+// store indexes entries, in transactions that take as long as a commit, or least if that is longer. Between them it has the
+// full-text index merged, which would otherwise take its time when it likes. A merge gives way, too.
 func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least time.Duration) error {
-	merging := false
+	merging, began := false, time.Now()
 	for len(entries) > 0 || merging {
+		if merging && !x.giveWay(ctx, began) {
+			return ctx.Err()
+		}
 		done := 0
 		err := x.ledger.writeLast(ctx, func(t *tx) (err error) {
 			until := time.Now().Add(min(max(least, t.synced), indexSlow))

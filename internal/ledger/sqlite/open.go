@@ -210,6 +210,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := syncFolder(filepath.Dir(l.path)); err != nil {
 		return nil, err
 	}
+	// One more than may read at once, for the checkpointer.
 	readers, err := connect(l.path, 1+max(2, runtime.GOMAXPROCS(0)), "_pragma=busy_timeout(10000)", "_pragma=query_only(1)", "_pragma=cache_size(-1024)")
 	if err != nil {
 		return nil, err
