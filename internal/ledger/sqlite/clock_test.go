@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 func TestClockJumps(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	offset := time.Duration(0)
-	o := Options{clock: func() time.Time { return time.Now().Add(offset) }}
+	var offset atomic.Int64 // the indexer looks at the clock, too
+	o := Options{clock: func() time.Time { return time.Now().Add(time.Duration(offset.Load())) }}
 	l := open(t, path, o)
 	accepted, delivered, fenced := 0, map[string]int{}, 0
 	settle := func(d ledger.Delivery) {
@@ -47,7 +48,7 @@ func TestClockJumps(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		offset += jump
+		offset.Add(int64(jump))
 		for _, d := range claim(t, l, "help", time.Hour).Deliveries {
 			settle(d) // leases that the jump has ended are somebody else's now
 		}
@@ -64,7 +65,7 @@ func TestClockJumps(t *testing.T) {
 	if err := l.Retain(t.Context(), o.clock()); err != nil {
 		t.Fatal(err)
 	}
-	offset += time.Minute
+	offset.Add(int64(time.Minute))
 	for _, d := range claim(t, l, "help", time.Hour).Deliveries {
 		settle(d)
 	}

@@ -58,6 +58,7 @@ func inBubble(t *testing.T, test func(t *testing.T, w *waiting)) {
 
 // taken returns what was told since it was asked last.
 func (w *waiting) taken() (commits int, due []string) {
+	synctest.Wait() // who waits for a commit is answered before others are told
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	commits, due = w.commits, w.due
