@@ -115,7 +115,7 @@ func (g grammar) leaf(t *rapid.T, kind string) string {
 		return strconv.Quote(rapid.SampledFrom([]string{"", "a visitor", "17", "<b>&</b>", "é😀", "low", "YYYY-MM-DD", "CZ", ",", "acme"}).Draw(t, "text"))
 	case "int":
 		// No sum or product of these is beyond what a whole number holds: that is absent, and no promise covers it.
-		return rapid.SampledFrom([]string{"0", "1", "-1", "3", "60", "4294967"}).Draw(t, "int")
+		return rapid.SampledFrom([]string{"0", "1", "-1", "3", "60"}).Draw(t, "int")
 	case "number":
 		return rapid.SampledFrom([]string{"0", "2.5", "-0.1", "1e18", "3"}).Draw(t, "number")
 	case "bool":
