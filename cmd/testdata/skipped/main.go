@@ -72,6 +72,10 @@ func take(line string, output map[[2]string][]string, skipped map[string][]strin
 		}
 		delete(output, of)
 	case "pass":
+		// A race fails the tests that run when it is found; its report is under the name of any of those that run beside them.
+		if text := strings.Join(output[of], ""); strings.Contains(text, "WARNING: DATA RACE") {
+			fmt.Print(text)
+		}
 		delete(output, of)
 	case "fail":
 		fmt.Print(strings.Join(output[of], ""))

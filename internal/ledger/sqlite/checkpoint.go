@@ -49,12 +49,15 @@ func (c *checkpointer) committed() {
 
 func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.ended)
-	before := int64(0) // pages that were left in the log
+	before := int64(0) // pages that the log had, if some of them were left
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
+		}
+		if c.commits.Load() < c.enough.Load() {
+			continue // woken once more by a commit that has been counted
 		}
 		commits, generation := c.commits.Swap(0), c.ledger.generation.Load()
 		log, left, err := c.move(ctx)
@@ -67,7 +70,8 @@ func (c *checkpointer) run(ctx context.Context) {
 			before = 0 // it has begun anew
 		}
 		c.enough.Store(min(max(commits*checkpointPages/max(log-before, 1), 1), logPages))
-		if before = log; left == 0 {
+		before = log
+		if left == 0 { // the next commit begins it anew
 			before = 0
 		}
 	}

@@ -92,12 +92,12 @@ func (t *tx) plant(id string, r *row.Delivery, changes []row.Counts) error {
 	for _, c := range changes {
 		t.count(r.Target, c)
 	}
-	if r.DueAt <= row.Micros(t.now) {
-		t.recent.put(id, r)
-	}
 	_, err := t.change(`INSERT INTO delivery (`+rowColumns+`)
 		VALUES (?, ?, 0, 1, 0, 0, 0, 0, ?, ?, 0, ?, 0, 0, 0, 1, ?, ?, ?, '', '', '', '', 0, '', 0)`, true,
 		[]any{r.Conversation, r.Target, r.DueAt, r.PendingSince, r.Fence, r.Ignore, r.Routes, r.Config})
+	if err == nil && r.DueAt <= row.Micros(t.now) {
+		t.recent.put(id, r)
+	}
 	return err
 }
 
