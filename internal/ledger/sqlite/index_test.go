@@ -15,12 +15,13 @@ import (
 	"github.com/afterchat/afterchat/internal/ledger"
 )
 
-// stopIndexer keeps a ledger as if its indexer never had the time.
+// stopIndexer keeps a ledger as if its indexer never had the time from here on. What it was writing is written.
 func stopIndexer(t testing.TB, l *Ledger) {
 	t.Helper()
 	l.indexer.close()
-	l.indexer.ended = make(chan struct{})
-	close(l.indexer.ended) // for Close
+	if err := l.write(t.Context(), func(*tx) error { return nil }); err != nil { // comes after what was under way
+		t.Fatal(err)
+	}
 }
 
 // unindexed lists what a filter selects without waiting for the indexer.

@@ -55,7 +55,7 @@ func filled(t testing.TB, n int, killed bool) string {
 		}
 		return path
 	}
-	l.indexer.close() // the files are copied one after the other
+	stopIndexer(t, l) // the files are copied one after the other
 	copied := filepath.Join(t.TempDir(), "ledger.db")
 	for _, suffix := range []string{"", "-wal", "-shm", ".lock"} {
 		copyFile(t, path+suffix, copied+suffix)
