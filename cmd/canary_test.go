@@ -481,7 +481,7 @@ func TestNoGatewayShowsASecret(t *testing.T) {
 	logged := func() string { turn.Lock(); defer turn.Unlock(); return log.String() }
 	started := regexp.MustCompile(`msg=started .*hooks=(\S+) admin=(\S+)`)
 	var addresses []string
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if addresses = started.FindStringSubmatch(logged()); addresses == nil {
 			return fmt.Errorf("not started:\n%s", logged())
 		}

@@ -208,7 +208,7 @@ func (p *tab) run(statements string) {
 // until waits until an expression holds.
 func (p *tab) until(expression string) {
 	p.t.Helper()
-	eventually(p.t, 20*time.Second, func() error {
+	eventually(p.t, time.Minute, func() error {
 		ctx, cancel := context.WithTimeout(p.ctx, 10*time.Second)
 		defer cancel()
 		// While a page gives way to the next there is nothing that could answer.

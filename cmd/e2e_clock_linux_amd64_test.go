@@ -129,7 +129,7 @@ func (c *wrongClock) take(t *testing.T, pid int) {
 	if err != nil {
 		t.Skipf("the clock of a process cannot be taken over here, so jumps of clocks are not tested: %v", err)
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 			return err
 		}

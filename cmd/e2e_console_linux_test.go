@@ -37,7 +37,7 @@ func TestE2EConsoleComplaints(t *testing.T) {
 		`console.warn('odd')`: "odd",
 	} {
 		tab.run(bad)
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if said := tab.taken(); !strings.Contains(strings.Join(said, "\n"), want) {
 				return fmt.Errorf("%s: %q is not in %q", bad, want, said)
 			}

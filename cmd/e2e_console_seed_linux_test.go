@@ -74,7 +74,7 @@ func seeded(t testing.TB, path, hooks, admin, ledgerFile string, n, bodies int, 
 		}
 	}
 	settled(t, admin)
-	eventually(t, 30*time.Second, func() error { // what is not indexed is missing from lists that are narrowed down
+	eventually(t, time.Minute, func() error { // what is not indexed is missing from lists that are narrowed down
 		if _, text := answer(t, "http://"+admin+"/api/v1/conversations?limit=500"); strings.Count(text, `"opening"`) != samples {
 			return fmt.Errorf("%d of %d conversations are indexed", strings.Count(text, `"opening"`), samples)
 		}
@@ -89,7 +89,7 @@ func seeded(t testing.TB, path, hooks, admin, ledgerFile string, n, bodies int, 
 // settled waits until all that is pending has been tried, beside what waits for a target that does not let us in.
 func settled(t testing.TB, admin string) {
 	t.Helper()
-	eventually(t, 30*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		status, text := answer(t, "http://"+admin+"/api/v1/deliveries?state=pending&target=help&target=crm&target=log&limit=500")
 		if status != http.StatusOK || strings.Contains(text, `"attempts":0`) {
 			return fmt.Errorf("%d, there are deliveries without an attempt", status)

@@ -66,7 +66,7 @@ func TestE2EConsoleStory(t *testing.T) {
 
 	// The mapping is corrected in the file; the gateway sees that by itself.
 	replaceIn(t, path, `"urgent"`, `"high"`)
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		p.open("/configuration")
 		if shown := ask[string](p, `document.querySelector('main').innerText`); !strings.Contains(shown, `"high"`) {
 			return fmt.Errorf("the configuration in force is\n%s", shown)
@@ -132,7 +132,7 @@ func TestE2EStoryByCommands(t *testing.T) {
 	replaceIn(t, path, `"urgent"`, `"high"`)
 	contains("check", afterchat(t, path, "check"), "")
 	contains("explain", afterchat(t, path, "explain", "--source", "shop", hook), "priority: high")
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if _, text := answer(t, "http://"+admin+"/api/v1/deliveries/"+id+"/help/request?with=today"); !strings.Contains(text, "high") {
 			return fmt.Errorf("today's request is %s", text)
 		}
@@ -140,7 +140,7 @@ func TestE2EStoryByCommands(t *testing.T) {
 	})
 	contains("replay --dry-run", afterchat(t, path, "replay", "--target", "help", "--dry-run"), "1 dead")
 	afterchat(t, path, "replay", "--target", "help", "--yes")
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if text := afterchat(t, path, "deliveries", "show", id, "help"); !strings.Contains(text, "delivered") {
 			return fmt.Errorf("%s", text)
 		}

@@ -89,7 +89,7 @@ func TestE2EConsoleKeys(t *testing.T) {
 	}
 	// When nothing has changed, the page is not sent again.
 	before := p.answered(http.StatusNotModified)
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if p.answered(http.StatusNotModified) < before+2 {
 			return fmt.Errorf("%d answers were 304", p.answered(http.StatusNotModified)-before)
 		}
@@ -150,7 +150,7 @@ func TestE2EConsoleWithoutScripts(t *testing.T) {
 	kept, path, _, admin := consoleOf(t, append(plainHooks(5), []byte("{")))
 	p := b.tab(t, admin)
 	p.scripts(false)
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		p.open("/failures")
 		if text := ask[string](p, `document.querySelector('main').innerText`); !strings.Contains(text, "rejected 422") {
 			return fmt.Errorf("the failures are %s", text)
@@ -194,7 +194,7 @@ func TestE2EConsoleWithoutScripts(t *testing.T) {
 	p.see("What a replay would change")
 	p.click(`form[action$="/help/replay"] button`)
 	p.see("It is due again.")
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if n := kept.externalIDs()["<nil>/<nil>"]; n < 1 {
 			return fmt.Errorf("nothing is at the desk")
 		}

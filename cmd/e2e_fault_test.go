@@ -444,7 +444,7 @@ func (p *process) starve(t *testing.T, next *atomic.Int64, acknowledged *sync.Ma
 		}
 		idle = append(idle, conn)
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if strings.Count(p.output(), "too many open files") == told {
 			return errors.New("there are descriptors for all connections")
 		}
@@ -467,7 +467,7 @@ func (p *process) starve(t *testing.T, next *atomic.Int64, acknowledged *sync.Ma
 		_ = conn.Close()
 	}
 	began := time.Now()
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		ready, _ := answerBy(t.Context(), stranger, http.MethodGet, "http://"+p.admin+"/readyz", nil)
 		if taken := hook(stranger, slowestAnswer); ready != http.StatusOK || taken != http.StatusOK {
 			return fmt.Errorf("/readyz answers %d, a hook %d", ready, taken)

@@ -61,7 +61,7 @@ func TestE2EFixtures(t *testing.T) {
 	send("shop", smartsupp, `{"result":"ok"}`)
 	send("desk", proprofs, `{"result":"ok"}`)
 	outbox := func(n int) (objects []map[string]any) {
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			objects = nil
 			text, err := os.ReadFile(filepath.Join(folder, "outbox.jsonl"))
 			if err != nil {

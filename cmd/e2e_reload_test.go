@@ -43,7 +43,7 @@ func TestE2EReload(t *testing.T) {
 	}()
 	logged := func(line string, times int) {
 		t.Helper()
-		eventually(t, 20*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if n := strings.Count(p.output(), line); n < times {
 				return fmt.Errorf("%q is in the log %d times\n%s", line, n, p.output())
 			}
@@ -71,7 +71,7 @@ func TestE2EReload(t *testing.T) {
 
 	// Nobody tells of this one.
 	write("  shop: {", "  store: {was: shop, ")
-	eventually(t, 20*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		if !strings.Contains(p.output(), `cause="the files have changed"`) {
 			return fmt.Errorf("the change on disk was not noticed\n%s", p.output())
 		}

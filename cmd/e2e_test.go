@@ -499,7 +499,7 @@ func TestE2ESocketActivation(t *testing.T) {
 	}()
 	for range 5 {
 		before := sent.Load()
-		eventually(t, 10*time.Second, func() error {
+		eventually(t, time.Minute, func() error {
 			if sent.Load() < before+100 {
 				return fmt.Errorf("only %d hooks sent", sent.Load()-before)
 			}
@@ -552,7 +552,7 @@ func TestE2EChroot(t *testing.T) {
 	if status, answer := post(t.Context(), "http://"+hooks+"/in/shop/"+e2eSecret, chatHook(7)); status != http.StatusOK {
 		t.Fatalf("%d %s", status, answer)
 	}
-	eventually(t, 10*time.Second, func() error {
+	eventually(t, time.Minute, func() error {
 		text, err := os.ReadFile(filepath.Join(root, "data", "outbox.jsonl"))
 		if err != nil {
 			return err

@@ -25,7 +25,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		program = ts.Getenv("PATH")
 		program = strings.Split(program, string(os.PathListSeparator))[0] + "/afterchat"
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for {

@@ -243,7 +243,7 @@ func (r *running) chat(t testing.TB, body string) {
 // eventually polls until done says so.
 func eventually(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !done() {

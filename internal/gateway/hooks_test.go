@@ -170,7 +170,7 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 // settled waits until no delivery is pending.
 func (r *running) settled(t testing.TB) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(5 * time.Millisecond)
 	defer ticker.Stop()
 	for {

@@ -127,7 +127,7 @@ func (r *running) config(t testing.TB) console.Config {
 // until polls the metrics until they hold a line.
 func (r *running) until(t testing.TB, line string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -207,7 +207,7 @@ func TestAMistakeChangesNothing(t *testing.T) {
 // reported waits until /-/config holds an error.
 func (r *running) reported(t testing.TB, text string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !strings.Contains(r.config(t).LastError, text) {
@@ -221,7 +221,7 @@ func (r *running) reported(t testing.TB, text string) {
 // answers waits until a probe of a path is answered so.
 func (r *running) answers(t testing.TB, path, status string) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for !strings.HasPrefix(send(t, r.addresses.Hooks.String(), "GET "+path), status) {

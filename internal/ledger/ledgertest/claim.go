@@ -163,7 +163,7 @@ func claimObserved(d *desk) {
 		select {
 		case target := <-heard:
 			d.equal(what, target, "help")
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			d.Fatalf("%s: the observer heard nothing", what)
 		}
 	}

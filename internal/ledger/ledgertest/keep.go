@@ -465,7 +465,7 @@ func retainForHook(d *desk) {
 	}
 	// For as long as ten searches take, what has just been finished may not be looked for.
 	again := noisy("again", random, 64<<10, "log")
-	for deadline := time.Now().Add(30 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		_, err := d.engine.Accept(d.Context(), again)
 		if err == nil {
 			return

@@ -326,7 +326,7 @@ func (x *indexer) read(ctx context.Context, s stretch, limit int) (entries []ent
 // catchUp waits until what has been accepted by now is indexed, for patience at most: beyond that a list without the last
 // moments is better than none. What came before an upgrade is not waited for.
 func (l *Ledger) catchUp(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, l.options.indexWait)
 	defer cancel()
 	last := int64(-1)
 	for {

@@ -58,7 +58,7 @@ func indexSize(t *testing.T, l *Ledger) (rows int) {
 
 func caughtUp(t *testing.T, l *Ledger) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(5 * time.Millisecond) {
 		if err := l.catchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -81,7 +81,7 @@ func caughtUp(t *testing.T, l *Ledger) {
 func TestUnindexed(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "ledger.db")
-	l := open(t, path, Options{})
+	l := open(t, path, Options{indexWait: patience})
 	stopIndexer(t, l)
 	h := hook("c1", "help")
 	h.Conversation.Brand, h.Conversation.Person.Email = "acme", "ann@example.com"
@@ -291,7 +291,7 @@ func TestIndexDamaged(t *testing.T) {
 	l = open(t, path, Options{}) // it is not taken for a damaged ledger
 	_, first := l.Conversations(t.Context(), ledger.Filter{Text: []string{"c7"}}, ledger.Page{})
 	t.Logf("the first search: %v", first)
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
 		accept(t, l, hook(fmt.Sprint("d", time.Now().UnixNano()), "help"))
 		page, err := l.Conversations(t.Context(), ledger.Filter{Text: []string{"c7"}}, ledger.Page{})
 		if err == nil && len(page.Items) == 1 && page.Items[0].ID == "c7" {
@@ -324,7 +324,7 @@ func TestIndexMerges(t *testing.T) {
 		accept(t, l, h)
 	}
 	caughtUp(t, l)
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(2 * time.Minute); ; <-time.After(5 * time.Millisecond) {
 		var automerge, segments, found int
 		err := l.read(t.Context(), `SELECT (SELECT v FROM search_config WHERE k = 'automerge'), (SELECT count(DISTINCT segid) FROM search_idx),
 			(SELECT count(*) FROM search WHERE search MATCH '"question"')`, nil, &automerge, &segments, &found)

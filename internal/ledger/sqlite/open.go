@@ -45,7 +45,8 @@ type Options struct {
 	// It is durable when Settle returns all the same. 0: not at all.
 	Patience time.Duration
 
-	clock func() time.Time // nil: time.Now
+	clock     func() time.Time // nil: time.Now
+	indexWait time.Duration    // how long a list waits for the indexer; 0: patience
 }
 
 const (
@@ -97,6 +98,9 @@ func Open(ctx context.Context, path string, o Options) (_ *Ledger, err error) {
 	}
 	if o.clock == nil {
 		o.clock = time.Now
+	}
+	if o.indexWait <= 0 {
+		o.indexWait = patience
 	}
 	if o.BatchLimit <= 0 {
 		o.BatchLimit = defaultBatch

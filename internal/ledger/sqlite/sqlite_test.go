@@ -32,6 +32,9 @@ func hook(id string, targets ...string) ledger.Hook {
 
 func open(t testing.TB, path string, o Options) *Ledger {
 	t.Helper()
+	if o.indexWait == 0 {
+		o.indexWait = time.Minute // so many ledgers at once are slow
+	}
 	l, err := Open(t.Context(), path, o)
 	if err != nil {
 		t.Fatal(err)
@@ -243,7 +246,7 @@ func TestBadOperationInBatch(t *testing.T) {
 			_, failures[i] = l.Accept(t.Context(), h)
 		})
 	}
-	for deadline := time.Now().Add(10 * time.Second); len(l.queue) < n; <-time.After(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); len(l.queue) < n; <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the operations do not queue up")
 		}

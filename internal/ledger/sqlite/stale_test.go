@@ -30,7 +30,7 @@ func TestVerifyBesideTheIndexer(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		deadline := time.Now().Add(20 * time.Second)
+		deadline := time.Now().Add(2 * time.Minute)
 		for indexed := 0; indexed < (round+1)*each; {
 			if err := watch.QueryRowContext(t.Context(), `SELECT count(*) FROM summary`).Scan(&indexed); err != nil || time.Now().After(deadline) {
 				t.Fatalf("%d are indexed: %v", indexed, err)

@@ -5,13 +5,14 @@ package sqlite
 import (
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger/ledgertest"
 )
 
 func openSuite(t testing.TB, dir string, o ledgertest.Options) ledgertest.Engine {
 	t.Helper()
-	l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer})
+	l, err := Open(t.Context(), filepath.Join(dir, "ledger.db"), Options{Retention: o.Retention, Observer: o.Observer, indexWait: time.Minute})
 	if err != nil {
 		t.Fatal(err)
 	}
