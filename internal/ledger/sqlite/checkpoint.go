@@ -1,36 +1,39 @@
 // This file moves the log into the database file beside the writer. SQLite would do it at the end of a commit, and the
-// hooks of that commit would wait for it, and those behind them. It still does at logPages, when this has not kept up, and
-// finds less to do then. The log begins anew when all of it has been moved and nobody reads from it.
+// hooks of that commit would wait for it, and those behind them. It still does at logPages, when this has not kept up.
+//
+// The log begins anew when all of it has been moved and nobody reads from it. Under load there is always a commit meanwhile
+// of which nothing has been moved: that little is left to the writer, who moves it between two commits.
 
 package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"sync"
 	"sync/atomic"
 )
 
 const (
-	logPages        = 4000 // bound on the log: with as many a commit moves what has not been moved
-	checkpointPages = 3000 // with about as many more this begins; pages that many hooks change are moved once for all of them
+	logPages        = 8000 // bound on the log: with as many a commit moves what has not been moved
+	checkpointPages = 6000 // with as many that have not been moved this begins; pages that many hooks change are moved once for all of them
+	lookCommits     = 8    // how many commits come between two looks at the log
 )
 
 // checkpointer is the goroutine that moves the log.
 type checkpointer struct {
 	ledger *Ledger
-	wake   chan struct{} // holds one: there is something to do
+	wake   chan struct{} // holds one: it is time for a look
 	stop   context.CancelFunc
 	ended  chan struct{}
 
 	moving  sync.Mutex   // held while it does
-	commits atomic.Int64 // since it began to move the last time
-	enough  atomic.Int64 // commits for checkpointPages, going by those before
+	commits atomic.Int64 // since the last look
+	rest    atomic.Bool  // what is left is for the writer to move
 }
 
 func startCheckpointer(l *Ledger) *checkpointer {
 	ctx, stop := context.WithCancel(context.Background())
 	c := &checkpointer{ledger: l, wake: make(chan struct{}, 1), stop: stop, ended: make(chan struct{})}
-	c.enough.Store(checkpointPages / 20)
 	go c.run(ctx)
 	return c
 }
@@ -42,47 +45,59 @@ func (c *checkpointer) close() {
 
 // committed is told of every commit that has changed something.
 func (c *checkpointer) committed() {
-	if c.commits.Add(1) >= c.enough.Load() {
+	if c.commits.Add(1) >= lookCommits {
 		nudge(c.wake)
 	}
 }
 
 func (c *checkpointer) run(ctx context.Context) {
 	defer close(c.ended)
-	before := int64(0) // pages that the log had, if some of them were left
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-c.wake:
 		}
-		if c.commits.Load() < c.enough.Load() {
-			continue // woken once more by a commit that has been counted
-		}
-		commits, generation := c.commits.Swap(0), c.ledger.generation.Load()
-		log, left, err := c.move(ctx)
-		if err != nil { // any but damage is for the writer to meet and to tell
+		c.commits.Store(0)
+		generation := c.ledger.generation.Load()
+		if err := c.move(ctx); err != nil { // any but damage is for the writer to meet and to tell
 			c.ledger.suspect(err, generation)
-			before = 0
-			continue
-		}
-		if log < before {
-			before = 0 // it has begun anew
-		}
-		c.enough.Store(min(max(commits*checkpointPages/max(log-before, 1), 1), logPages))
-		before = log
-		if left == 0 { // the next commit begins it anew
-			before = 0
 		}
 	}
 }
 
-// move moves the log, and tells how many pages it had and how many of them are left: those that the writer has added.
-func (c *checkpointer) move(ctx context.Context) (log, left int64, err error) {
+// move moves the log as far as it has come, if that is worth the syncs.
+func (c *checkpointer) move(ctx context.Context) error {
 	c.moving.Lock()
 	defer c.moving.Unlock()
+	readers := c.ledger.readers.Load()
+	log, moved, err := lookAtLog(ctx, readers)
+	if err != nil || log-moved < checkpointPages {
+		return err
+	}
+	if _, err = readers.ExecContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)"); err == nil {
+		c.rest.Store(true)
+	}
+	return err
+}
+
+// lookAtLog tells how many pages the log has and how many of them have been moved.
+func lookAtLog(ctx context.Context, at interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}) (log, moved int64, err error) {
 	var busy bool
-	var moved int64
-	err = c.ledger.readers.Load().QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &log, &moved)
-	return log, log - moved, err
+	err = at.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &log, &moved)
+	return log, moved, err
+}
+
+// moveRest is called by the writer between two commits. It moves what has come while the rest was moved, unless the log has
+// begun anew meanwhile. What fails here the next commit meets.
+func (w *writer) moveRest() {
+	c := w.ledger.checkpointer
+	if w.conn == nil || !c.rest.Swap(false) {
+		return
+	}
+	if log, moved, err := lookAtLog(context.Background(), w.conn); err == nil && log >= checkpointPages && moved < log {
+		_, _ = w.conn.ExecContext(context.Background(), "PRAGMA wal_checkpoint(PASSIVE)")
+	}
 }

@@ -267,7 +267,7 @@ func (x *indexer) step(ctx context.Context, stretches []stretch, late bool) (mor
 	return false, nil
 }
 
-// store indexes entries, in transactions that take as long as a commit, or least if that is longer. Between them it has the
+// store indexes entries, in transactions of a quarter of what a commit takes, or of least if that is longer. Between them it has the
 // full-text index merged, which would otherwise take its time when it likes. A merge gives way, too.
 func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least time.Duration) error {
 	merging, began := false, time.Now()
@@ -277,7 +277,7 @@ func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least t
 		}
 		done := 0
 		err := x.ledger.writeLast(ctx, func(t *tx) (err error) {
-			until := time.Now().Add(min(max(least, t.synced), indexSlow))
+			until := time.Now().Add(min(max(least, t.synced/4), indexSlow))
 			if done = 0; !merging || len(x.hurry) > 0 {
 				done, err = t.indexSome(s, entries, until)
 			}

@@ -16,7 +16,7 @@ import (
 // pages that are kept, and the log.
 func TestSizeIsBounded(t *testing.T) {
 	t.Parallel()
-	const limit, kept, log, transaction = 4 << 20, keepPages * 4096, 17 << 20, 1 << 20
+	const limit, kept, log, transaction = 4 << 20, keepPages * 4096, 33 << 20, 1 << 20
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{Retention: ledger.Retention{Delivered: time.Hour, Dead: time.Hour, MaxSize: limit}})
 	most, refused := int64(0), 0
 	now := time.Now()

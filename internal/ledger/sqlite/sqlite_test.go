@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -510,5 +511,57 @@ func TestCallerGoes(t *testing.T) {
 	all.Wait()
 	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Accepted {
 		t.Errorf("the hook of a caller that had gone before its turn was stored: %+v", a)
+	}
+}
+
+// What takes its time has a commit behind the others, but where a commit takes longer it is the last in theirs.
+func TestWriteLast(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		synced time.Duration // lately, whatever the disk here does
+		want   []int         // operations in each commit
+	}{
+		"fast disk": {-time.Hour, []int{1, 2, 1}},
+		"slow disk": {time.Hour, []int{1, 3}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var commits []int
+			l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{Observer: ledger.Observer{
+				Committed: func(_ time.Duration, n int) { commits = append(commits, n) },
+			}})
+			stopIndexer(t, l)
+			begun, release := make(chan struct{}), make(chan struct{})
+			var all sync.WaitGroup
+			var order []string
+			write := func(what string, write func(context.Context, func(*tx) error) error) {
+				all.Go(func() {
+					err := write(t.Context(), func(*tx) error { order = append(order, what); return nil })
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			all.Go(func() {
+				_ = l.write(t.Context(), func(tx *tx) error {
+					close(begun)
+					<-release
+					commits, tx.synced = nil, tt.synced
+					return nil
+				})
+			})
+			<-begun
+			write("last", l.writeLast)
+			write("first", l.write)
+			write("first", l.write)
+			for len(l.queue) < 3 {
+				<-time.After(time.Millisecond)
+			}
+			close(release)
+			all.Wait()
+			if want := []string{"first", "first", "last"}; !slices.Equal(order, want) || !slices.Equal(commits, tt.want) {
+				t.Errorf("%v in commits of %v, want %v of %v", order, commits, want, tt.want)
+			}
+		})
 	}
 }

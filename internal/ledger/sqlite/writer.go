@@ -36,9 +36,12 @@ type operation struct {
 	withdrawn *operation // no change, but the end of such a wait
 }
 
-// rank is 1 for what comes after everything else in a batch, else 0.
+// rank orders what comes after everything else in a batch, which has 0.
 func (op *operation) rank() int {
-	if op.claim != nil {
+	switch {
+	case op.yields:
+		return 2
+	case op.claim != nil:
 		return 1
 	}
 	return 0
@@ -60,7 +63,8 @@ func (l *Ledger) writePatiently(ctx context.Context, do func(*tx) error) error {
 	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{}), patient: l.options.Patience > 0})
 }
 
-// writeLast is write of a change that takes its time. It gets a commit of its own, behind those of who have come by then.
+// writeLast is write of a change that takes its time. It gets a commit of its own, behind those of who have come by then;
+// but on a disk where a commit takes longer than the change it is the last in a commit of others.
 func (l *Ledger) writeLast(ctx context.Context, do func(*tx) error) error {
 	return l.commit(ctx, &operation{ctx: ctx, do: do, done: make(chan struct{}), yields: true})
 }
@@ -137,6 +141,7 @@ func (w *writer) run() {
 			batch = w.linger(batch)
 		}
 		w.commitInTurn(batch)
+		w.moveRest()
 		clear(batch[:cap(batch)])
 	}
 }
@@ -144,8 +149,15 @@ func (w *writer) run() {
 // mostTurns is how many commits of others an operation that yields lets go first.
 const mostTurns = 4
 
+// shareAbove is how long a commit takes where one more of them is worse than a change that takes its time.
+const shareAbove = 2 * indexFor
+
 // commitInTurn commits a batch, and what yields last and by itself.
 func (w *writer) commitInTurn(batch []*operation) {
+	if w.synced > shareAbove {
+		w.commit(batch)
+		return
+	}
 	var last []*operation
 	for turn := 1; len(batch) > 0; turn++ {
 		first := batch[:0]
