@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	manyHooks  = 500      // in a second: fewer are no load to make room for
-	mostOften  = 12       // collections in a second that the heap may grow to avoid more of
-	mostRoom   = 28 << 20 // bytes that may be allocated between two collections for that
-	usualShare = 100      // percent of the live heap, the default of Go
+	glance     = 250 * time.Millisecond // between two looks at what comes in
+	linger     = 8                      // glances without load before what it has taken is given back
+	manyHooks  = 500                    // in a second: fewer are no load to make room for
+	mostOften  = 12                     // collections in a second that the heap may grow to avoid more of
+	mostRoom   = 24 << 20               // bytes that may be allocated between two collections for that
+	usualShare = 100                    // percent of the live heap, the default of Go
 	mostShare  = 600
 )
 
@@ -26,35 +28,35 @@ func tuneCollector(ctx context.Context, hooks func() uint64) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	ticker := time.NewTicker(time.Second)
+	ticker := time.NewTicker(glance)
 	defer ticker.Stop()
 	samples := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}, {Name: "/gc/heap/live:bytes"}}
 	metrics.Read(samples)
 	before, share, came := samples[0].Value.Uint64(), usualShare, hooks()
-	started := false
-	for {
+	for n, quiet := 1, 0; ; n++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
 		metrics.Read(samples)
-		allocated, live := samples[0].Value.Uint64(), samples[1].Value.Uint64()
-		next, count := usualShare, hooks()
-		if count-came >= manyHooks {
-			next = collectorShare(allocated-before, live)
+		allocated, live, count := samples[0].Value.Uint64(), samples[1].Value.Uint64(), hooks()
+		next := share
+		if quiet++; (count-came)*uint64(time.Second/glance) >= manyHooks {
+			quiet = 0
+			next = collectorShare((allocated-before)*uint64(time.Second/glance), live)
+		} else if quiet > linger {
+			next = usualShare
 		}
-		came = count
-		if next != share {
+		before, came = allocated, count
+		if next == usualShare && share != usualShare || max(next-share, share-next) > share/8 { // each change stops everything for a moment
 			share = next
 			debug.SetGCPercent(share)
 		}
-		if !started {
-			started = true
+		if n == int(time.Second/glance) {
 			debug.FreeOSMemory() // what the start has left behind
 			forgetProgram()
 		}
-		before = allocated
 	}
 }
 
