@@ -3,10 +3,15 @@
 package cmd_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -43,24 +48,63 @@ func (n *slowNode) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) sys
 	return 0
 }
 
-// mountSlow returns a folder whose syncs take longer, until the benchmark ends.
-func mountSlow(s *bench, delay time.Duration) (folder string, err error) {
-	folder = s.TempDir()
-	data := &fs.LoopbackRoot{Path: s.TempDir()}
+// slowSyncs is a program of its own: a disk takes no processor from the load that is measured, and does not keep it waiting.
+// It mounts its first argument, a folder, over the second, with the delay of the third, prints what fails or an empty line,
+// and unmounts when its input ends.
+func slowSyncs() {
+	folder, data := os.Args[1], &fs.LoopbackRoot{Path: os.Args[2]}
+	delay, err := time.ParseDuration(os.Args[3])
+	if err != nil {
+		panic(err)
+	}
 	root := &slowNode{&fs.LoopbackNode{RootData: data}, delay}
 	data.RootNode = root
 	server, err := fs.Mount(folder, root, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "afterchat-bench", DisableXAttrs: true},
 	})
 	if err != nil {
+		_, _ = fmt.Fprintln(os.Stdout, err)
+		return
+	}
+	_, _ = fmt.Fprintln(os.Stdout)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	if err := server.Unmount(); err != nil {
+		panic(err)
+	}
+}
+
+// mountSlow returns a folder whose syncs take longer, until the benchmark ends.
+func mountSlow(s *bench, delay time.Duration) (folder string, err error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	folder = s.TempDir()
+	command := exec.CommandContext(context.WithoutCancel(s.Context()), program)
+	command.Args = []string{"slow-syncs", folder, s.TempDir(), delay.String()}
+	command.Stderr = os.Stderr
+	in, err := command.StdinPipe()
+	if err != nil {
+		return "", err
+	}
+	out, err := command.StdoutPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := command.Start(); err != nil {
 		return "", err
 	}
 	s.Cleanup(func() {
-		if err := server.Unmount(); err != nil {
+		_ = in.Close()
+		if err := command.Wait(); err != nil {
 			s.Errorf("unmount %s: %v", folder, err)
 		}
 	})
-	return folder, nil
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if failed := strings.TrimSpace(line); failed != "" {
+		err = errors.New(failed)
+	}
+	return folder, err
 }
 
 // slowDisk measures acknowledgements on a disk whose syncs take 2 ms more, which is as long as a network disk takes.

@@ -19,8 +19,9 @@ var update = flag.Bool("update", false, "write golden files anew")
 
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
-		"afterchat": func() { os.Exit(cmd.Run(os.Args[1:], builtin.Types()...)) },
-		"bare-echo": bareEcho,
+		"afterchat":  func() { os.Exit(cmd.Run(os.Args[1:], builtin.Types()...)) },
+		"bare-echo":  bareEcho,
+		"slow-syncs": slowSyncs,
 	})
 }
 
