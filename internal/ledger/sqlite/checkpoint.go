@@ -8,7 +8,6 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"sync"
 	"sync/atomic"
 )
@@ -82,11 +81,9 @@ func (c *checkpointer) move(ctx context.Context) error {
 }
 
 // lookAtLog tells how many pages the log has and how many of them have been moved.
-func lookAtLog(ctx context.Context, at interface {
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}) (log, moved int64, err error) {
+func lookAtLog(ctx context.Context, from querier) (log, moved int64, err error) {
 	var busy bool
-	err = at.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &log, &moved)
+	err = from.QueryRowContext(ctx, "PRAGMA wal_checkpoint(NOOP)").Scan(&busy, &log, &moved)
 	return log, moved, err
 }
 
