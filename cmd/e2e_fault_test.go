@@ -277,7 +277,7 @@ func TestE2EFull(t *testing.T) {
 	folder, target := t.TempDir(), newSink(t)
 	path, hooks, admin := writeConfig(t, folder, "  desk: {type: http, url: '"+target.address+"', retry: {min: 50ms, max: 500ms}}\n")
 	data := filepath.Join(folder, "data")
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=32m"); err != nil {
+	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=64m"); err != nil {
 		t.Skipf("no small disk can be mounted here, so a full one is not tested: %v", err)
 	}
 	t.Cleanup(func() {
@@ -297,7 +297,7 @@ func TestE2EFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = file.Write(make([]byte, 40<<20)) // as much as fits
+	_, _ = file.Write(make([]byte, 64<<20)) // as much as fits
 	_ = file.Close()
 	refusedWith503(t, url, &next, &acknowledged)
 	p.waitStatus(t, http.StatusServiceUnavailable, 10*time.Second)
