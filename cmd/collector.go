@@ -16,7 +16,7 @@ const (
 	linger     = 8                      // glances without load before what it has taken is given back
 	manyHooks  = 500                    // in a second: fewer are no load to make room for
 	mostOften  = 12                     // collections in a second that the heap may grow to avoid more of
-	mostRoom   = 24 << 20               // bytes that may be allocated between two collections for that
+	mostRoom   = 20 << 20               // bytes that may be allocated between two collections for that
 	usualShare = 100                    // percent of the live heap, the default of Go
 	mostShare  = 600
 )

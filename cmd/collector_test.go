@@ -16,8 +16,8 @@ func TestCollectorShare(t *testing.T) {
 		{"some load", 60 << 20, 8 << 20, 100},
 		{"busy, nothing collected yet", 100 << 20, 0, 600},
 		{"busy, small", 240 << 20, 8 << 20, 250},
-		{"very busy, small", 1 << 30, 8 << 20, 300},
-		{"very busy", 1 << 30, 20 << 20, 120},
+		{"very busy, small", 1 << 30, 8 << 20, 250},
+		{"very busy", 1 << 30, 16 << 20, 125},
 		{"busy with large bodies", 1 << 30, 200 << 20, 100},
 	} {
 		if got := collectorShare(tt.allocated, tt.live); got != tt.want {
