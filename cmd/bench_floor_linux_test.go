@@ -8,6 +8,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -43,15 +44,19 @@ func bareEcho() {
 	panic(server.Serve(listener))
 }
 
-// startCeiling runs bareEcho.
-func startCeiling(b testing.TB) served {
+// startProgram runs one of the programs of TestMain, and returns it with its input and the first line that it prints.
+func startProgram(b testing.TB, args ...string) (command *exec.Cmd, in io.Closer, line string) {
 	b.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	command := exec.CommandContext(context.WithoutCancel(b.Context()), program)
-	command.Args = []string{"bare-echo"}
+	command = exec.CommandContext(context.WithoutCancel(b.Context()), program)
+	command.Args, command.Stderr = args, os.Stderr
+	in, err = command.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
 	out, err := command.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -59,15 +64,21 @@ func startCeiling(b testing.TB) served {
 	if err := command.Start(); err != nil {
 		b.Fatal(err)
 	}
+	if line, err = bufio.NewReader(out).ReadString('\n'); err != nil {
+		b.Fatal(err)
+	}
+	return command, in, strings.TrimSpace(line)
+}
+
+// startCeiling runs bareEcho.
+func startCeiling(b testing.TB) served {
+	b.Helper()
+	command, _, address := startProgram(b, "bare-echo")
 	b.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 	})
-	address, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatal(err)
-	}
-	return served{strings.TrimSpace(address), command.Process.Pid}
+	return served{address, command.Process.Pid}
 }
 
 // syncTimes writes 4 kB and syncs, again and again, as a log does.

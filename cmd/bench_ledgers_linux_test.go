@@ -3,15 +3,12 @@
 package cmd_test
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -75,36 +72,18 @@ func slowSyncs() {
 
 // mountSlow returns a folder whose syncs take longer, until the benchmark ends.
 func mountSlow(s *bench, delay time.Duration) (folder string, err error) {
-	program, err := os.Executable()
-	if err != nil {
-		return "", err
-	}
 	folder = s.TempDir()
-	command := exec.CommandContext(context.WithoutCancel(s.Context()), program)
-	command.Args = []string{"slow-syncs", folder, s.TempDir(), delay.String()}
-	command.Stderr = os.Stderr
-	in, err := command.StdinPipe()
-	if err != nil {
-		return "", err
-	}
-	out, err := command.StdoutPipe()
-	if err != nil {
-		return "", err
-	}
-	if err := command.Start(); err != nil {
-		return "", err
-	}
+	command, in, failed := startProgram(s, "slow-syncs", folder, s.TempDir(), delay.String())
 	s.Cleanup(func() {
 		_ = in.Close()
 		if err := command.Wait(); err != nil {
 			s.Errorf("unmount %s: %v", folder, err)
 		}
 	})
-	line, err := bufio.NewReader(out).ReadString('\n')
-	if failed := strings.TrimSpace(line); failed != "" {
-		err = errors.New(failed)
+	if failed != "" {
+		return "", errors.New(failed)
 	}
-	return folder, err
+	return folder, nil
 }
 
 // slowDisk measures acknowledgements on a disk whose syncs take 2 ms more, which is as long as a network disk takes.

@@ -467,7 +467,7 @@ func (p *process) starve(t *testing.T, next *atomic.Int64, acknowledged *sync.Ma
 		_ = conn.Close()
 	}
 	began := time.Now()
-	eventually(t, time.Minute, func() error {
+	eventually(t, 20*time.Second, func() error {
 		ready, _ := answerBy(t.Context(), stranger, http.MethodGet, "http://"+p.admin+"/readyz", nil)
 		if taken := hook(stranger, slowestAnswer); ready != http.StatusOK || taken != http.StatusOK {
 			return fmt.Errorf("/readyz answers %d, a hook %d", ready, taken)

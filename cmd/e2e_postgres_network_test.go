@@ -127,7 +127,7 @@ func TestE2EPostgresNetworkCut(t *testing.T) {
 	wire.Heal()
 	far.running.waitReady(t, 15*time.Second)
 	recovered := time.Since(healed)
-	eventually(t, time.Minute, func() error { // a settlement that gave up before the network healed has changed nothing, either
+	eventually(t, 20*time.Second, func() error { // a settlement that gave up before the network healed has changed nothing, either
 		if fenced, ended := far.running.fenced(), strings.Count(far.running.output(), " unsettled="); fenced == 0 || ended < len(held) {
 			return fmt.Errorf("of %d late settlements %d have ended, %d of them refused", len(held), ended, fenced)
 		}

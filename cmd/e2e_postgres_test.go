@@ -338,7 +338,7 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	waking := time.Now()
 	frozen.running.waitReady(t, 20*time.Second)
 	woke := time.Since(waking)
-	eventually(t, time.Minute, func() error {
+	eventually(t, 20*time.Second, func() error {
 		if n := frozen.running.fenced(); n < len(held) {
 			return fmt.Errorf("%d of %d late settlements were refused", n, len(held))
 		}
@@ -398,7 +398,7 @@ func TestE2EPostgresPromotion(t *testing.T) {
 	promoted := time.Now()
 	count := func() int { return len(target.externalIDs()) }
 	before := count()
-	eventually(t, time.Minute, func() error {
+	eventually(t, 10*time.Second, func() error {
 		if n := count(); n <= before {
 			return fmt.Errorf("%d conversations are at the target, as before", n)
 		}

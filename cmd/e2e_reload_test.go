@@ -71,7 +71,7 @@ func TestE2EReload(t *testing.T) {
 
 	// Nobody tells of this one.
 	write("  shop: {", "  store: {was: shop, ")
-	eventually(t, time.Minute, func() error {
+	eventually(t, 20*time.Second, func() error {
 		if !strings.Contains(p.output(), `cause="the files have changed"`) {
 			return fmt.Errorf("the change on disk was not noticed\n%s", p.output())
 		}

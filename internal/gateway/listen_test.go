@@ -77,7 +77,7 @@ func TestTLSFilesAreReadAgainWhenTheyChange(t *testing.T) {
 		t.Fatalf("with a broken pair on disk: serial %d, want the old one", n)
 	}
 	writePair(t, folder, 2)
-	deadline := time.Now().Add(time.Minute)
+	deadline := time.Now().Add(10 * time.Second)
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for serial() != 2 {

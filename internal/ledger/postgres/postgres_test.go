@@ -150,7 +150,7 @@ func TestE2EPostgresNotify(t *testing.T) {
 		if target != "help" {
 			t.Errorf("heard of %s", target)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(10 * time.Second):
 		t.Fatal("the other replica heard nothing")
 	}
 	accept(t, b, hook("c2", "crm"))
@@ -493,7 +493,7 @@ func TestE2EPostgresServerKilled(t *testing.T) {
 		if target != "help" {
 			t.Errorf("heard of %s", target)
 		}
-	case <-time.After(time.Minute):
+	case <-time.After(20 * time.Second):
 		t.Error("after an interruption the observer heard nothing")
 	}
 }

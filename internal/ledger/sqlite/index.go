@@ -22,7 +22,7 @@ import (
 const (
 	indexBatch = 8                      // conversations that are read together
 	indexFor   = 500 * time.Microsecond // of a transaction of the indexer, for hooks wait while it runs
-	indexSlow  = 4 * time.Millisecond   // the same, at most, where a commit takes longer than indexFor
+	indexSlow  = 4 * time.Millisecond   // the same, at most, where commits take longer
 	indexLate  = 10 * time.Second       // so far behind it reads indexMany at a time and takes indexSlow, which is less work
 	indexMany  = 64
 	mergePages = 8                      // of the full-text index, before it looks at the time again
@@ -267,8 +267,8 @@ func (x *indexer) step(ctx context.Context, stretches []stretch, late bool) (mor
 	return false, nil
 }
 
-// store indexes entries, in transactions of a quarter of what a commit takes, or of least if that is longer. Between them it has the
-// full-text index merged, which would otherwise take its time when it likes. A merge gives way, too.
+// store indexes entries, in transactions of a quarter of what a commit takes, or of least if that is longer. Between them it
+// has the full-text index merged, which would otherwise take its time when it likes. A merge gives way, too.
 func (x *indexer) store(ctx context.Context, s stretch, entries []entry, least time.Duration) error {
 	merging, began := false, time.Now()
 	for len(entries) > 0 || merging {

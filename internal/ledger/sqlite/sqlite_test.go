@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -220,51 +219,6 @@ func TestOnlyTheOwnerReads(t *testing.T) {
 	}
 }
 
-func TestBadOperationInBatch(t *testing.T) {
-	t.Parallel()
-	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
-	// The writer is kept busy until all others wait, so that they become one batch.
-	begun, release := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() {
-		_ = l.write(t.Context(), func(*tx) error { close(begun); <-release; return nil })
-	})
-	<-begun
-	const n = 30
-	failures := make([]error, n)
-	for i := range n {
-		all.Go(func() {
-			h := hook(fmt.Sprint("c", i), "help")
-			switch i {
-			case 7:
-				h.Plan = func(string, int) ledger.Plan { panic("no plan") }
-			case 13:
-				failures[i] = l.write(t.Context(), func(tx *tx) error {
-					return errors.Join(tx.exec(`DELETE FROM body`), tx.exec(`INSERT INTO nowhere VALUES (1)`))
-				})
-				return
-			}
-			_, failures[i] = l.Accept(t.Context(), h)
-		})
-	}
-	for deadline := time.Now().Add(time.Minute); len(l.queue) < n; <-time.After(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the operations do not queue up")
-		}
-	}
-	close(release)
-	all.Wait()
-	for i, err := range failures {
-		if bad := i == 7 || i == 13; bad != (err != nil) {
-			t.Errorf("operation %d: %v", i, err)
-		}
-	}
-	sound(t, l)
-	if got := len(claim(t, l, "help", time.Hour).Deliveries); got != n-2 {
-		t.Errorf("%d deliveries, want %d", got, n-2)
-	}
-}
-
 func TestPlanIsAskedAgainOnlyForAnotherRevision(t *testing.T) {
 	t.Parallel()
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
@@ -439,128 +393,6 @@ func TestVerifyFinds(t *testing.T) {
 			findings, err := l.Verify(t.Context())
 			if got := fmt.Sprint(findings, err); !strings.Contains(got, want) {
 				t.Errorf("the audit found %s, want %q", got, want)
-			}
-		})
-	}
-}
-
-// What was acknowledged while the ledger closed is there, what was refused is not.
-func TestCloseUnderLoad(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(t.TempDir(), "ledger.db")
-	l := open(t, path, Options{BatchLimit: 4})
-	var all sync.WaitGroup
-	acknowledged := make([][]string, 8)
-	started := make(chan struct{}, len(acknowledged))
-	for worker := range acknowledged {
-		all.Go(func() {
-			for i := 0; ; i++ {
-				id := fmt.Sprintf("c%d-%d", worker, i)
-				_, err := l.Accept(t.Context(), hook(id, "help"))
-				if errors.Is(err, ledger.ErrClosed) {
-					return
-				}
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				acknowledged[worker] = append(acknowledged[worker], id)
-				if i == 3 {
-					started <- struct{}{}
-				}
-			}
-		})
-	}
-	for range acknowledged {
-		<-started
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	all.Wait()
-	l = open(t, path, Options{})
-	count := 0
-	for _, ids := range acknowledged {
-		count += len(ids)
-		for _, id := range ids {
-			if _, err := l.Conversation(t.Context(), id); err != nil {
-				t.Error(err)
-			}
-		}
-	}
-	if s, err := l.Stats(t.Context()); err != nil || s.Conversations != int64(count) {
-		t.Errorf("%d conversations, %v, want %d", s.Conversations, err, count)
-	}
-	sound(t, l)
-}
-
-// A caller that has gone gets its context's error while its operation still waits.
-func TestCallerGoes(t *testing.T) {
-	t.Parallel()
-	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
-	begun, release := make(chan struct{}), make(chan struct{})
-	var all sync.WaitGroup
-	all.Go(func() { _ = l.write(t.Context(), func(*tx) error { close(begun); <-release; return nil }) })
-	<-begun
-	ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-	defer cancel()
-	if _, err := l.Accept(ctx, hook("c1", "help")); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("accept: %v, want context.DeadlineExceeded", err)
-	}
-	close(release)
-	all.Wait()
-	if a := accept(t, l, hook("c1", "help")); a.Result != ledger.Accepted {
-		t.Errorf("the hook of a caller that had gone before its turn was stored: %+v", a)
-	}
-}
-
-// What takes its time has a commit behind the others, but where a commit takes longer it is the last in theirs.
-func TestWriteLast(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		synced time.Duration // lately, whatever the disk here does
-		want   []int         // operations in each commit
-	}{
-		"fast disk": {-time.Hour, []int{1, 2, 1}},
-		"slow disk": {time.Hour, []int{1, 3}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var commits []int
-			l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{Observer: ledger.Observer{
-				Committed: func(_ time.Duration, n int) { commits = append(commits, n) },
-			}})
-			stopIndexer(t, l)
-			begun, release := make(chan struct{}), make(chan struct{})
-			var all sync.WaitGroup
-			var order []string
-			write := func(what string, write func(context.Context, func(*tx) error) error) {
-				all.Go(func() {
-					err := write(t.Context(), func(*tx) error { order = append(order, what); return nil })
-					if err != nil {
-						t.Error(err)
-					}
-				})
-			}
-			all.Go(func() {
-				_ = l.write(t.Context(), func(tx *tx) error {
-					close(begun)
-					<-release
-					commits, tx.synced = nil, tt.synced
-					return nil
-				})
-			})
-			<-begun
-			write("last", l.writeLast)
-			write("first", l.write)
-			write("first", l.write)
-			for len(l.queue) < 3 {
-				<-time.After(time.Millisecond)
-			}
-			close(release)
-			all.Wait()
-			if want := []string{"first", "first", "last"}; !slices.Equal(order, want) || !slices.Equal(commits, tt.want) {
-				t.Errorf("%v in commits of %v, want %v of %v", order, commits, want, tt.want)
 			}
 		})
 	}
