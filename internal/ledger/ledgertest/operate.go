@@ -281,6 +281,10 @@ func operateFailures(d *desk) {
 	if !slices.Equal(groups, want) {
 		d.Errorf("failures %+v, want %+v", groups, want)
 	}
+	// A word that all have selects all, wherever an engine cuts them into parts.
+	said, err := o.Failures(d.Context(), ledger.Filter{Text: []string{"a"}})
+	d.must(err)
+	d.equal("groups of what all said", said, got)
 	got, err = o.Failures(d.Context(), ledger.Filter{States: []ledger.State{ledger.Dead}, Text: []string{"a"}, Sources: []string{"shop"}})
 	d.must(err)
 	if len(got) != 1 || got[0].Count != 4 {

@@ -69,6 +69,20 @@ var renameCases = map[string]func(*desk){
 		d.must(err)
 		d.equal("attempts", len(attempts), 1)
 	},
+	"failures of both names": func(d *desk) {
+		for i, target := range []string{"help", "desk"} {
+			d.accept(to(hook(fmt.Sprint("c", i), 5, "a"), target), ledger.Accepted, 1)
+			d.settle(d.claim(target), ledger.Dead, dead, failing("rejected 422"))
+		}
+		d.rename("help", "desk")
+		for _, text := range [][]string{nil, {"a"}} {
+			got, err := d.operator().Failures(d.Context(), ledger.Filter{Text: text})
+			d.must(err)
+			if len(got) != 1 || got[0].Target != "desk" || got[0].Count != 2 {
+				d.Fatalf("failures %+v, want two of desk", got)
+			}
+		}
+	},
 	"the state of a target": func(d *desk) {
 		state := ledger.TargetState{Account: "f00", Paused: time.Hour}
 		d.must(d.engine.SaveTargetState(d.Context(), "help", state))

@@ -3,7 +3,6 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -434,7 +433,8 @@ func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger
 			var first, last int64
 			err := rows.Scan(&g.Target, &g.Class, &g.State, &g.Count, &first, &last, &g.Reason, &g.Example)
 			g.First, g.Last = row.FromMicros(first), row.FromMicros(last)
-			groups = addFailure(groups, g, l.names.Load().list())
+			g.Target = row.Today(l.names.Load().list(), g.Target)
+			groups = append(groups, g)
 			return err
 		}, `WITH g AS MATERIALIZED (SELECT d.target, d.class, d.state, count(*) AS n, min(d.failed_at) AS first, max(d.failed_at) AS last,
 				max(ARRAY[d.failed_at, d.conversation]) AS newest
@@ -442,26 +442,5 @@ func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger
 			SELECT g.target, g.class, g.state, g.n, g.first, g.last, d.reason, c.id FROM g
 			JOIN delivery d ON d.conversation = g.newest[2] AND d.target = g.target JOIN conversation c ON c.number = d.conversation`, q.args...)
 	})
-	slices.SortFunc(groups, func(a, b ledger.Failure) int {
-		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Class, b.Class), cmp.Compare(a.State, b.State))
-	})
-	return groups, err
-}
-
-// addFailure adds a group to those of the same target under the name of today.
-func addFailure(groups []ledger.Failure, g ledger.Failure, renames []ledger.Rename) []ledger.Failure {
-	g.Target = row.Today(renames, g.Target)
-	i := slices.IndexFunc(groups, func(o ledger.Failure) bool { return o.Target == g.Target && o.Class == g.Class && o.State == g.State })
-	if i < 0 {
-		return append(groups, g)
-	}
-	o := &groups[i]
-	o.Count += g.Count
-	if g.First.Before(o.First) {
-		o.First = g.First
-	}
-	if g.Last.After(o.Last) {
-		o.Last, o.Reason, o.Example = g.Last, g.Reason, g.Example
-	}
-	return groups
+	return row.Failures(groups), err
 }

@@ -3,7 +3,6 @@
 package sqlite
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -190,42 +189,6 @@ func (l *Ledger) Count(ctx context.Context, f ledger.Filter, limit int64) (n int
 		return err
 	})
 	return n, err
-}
-
-// Failures groups the failed deliveries that f selects by target, class and state, the largest group first. It waits as
-// Conversations does.
-func (l *Ledger) Failures(ctx context.Context, f ledger.Filter) (groups []ledger.Failure, err error) {
-	err = l.ask(ctx, f, func(view *sql.Tx, f ledger.Filter) error {
-		q, err := newSelection(ctx, view, f, true)
-		if err != nil {
-			return err
-		}
-		a := arm{from: "delivery d INDEXED BY failing", number: "d.conversation", has: "d"}
-		a.and("d.class <> '' AND d.state IN (0, 2)")
-		a = q.complete(a, nil)
-		// newest is the second of the newest failure, and below it the number of its conversation.
-		rows, err := view.QueryContext(ctx, `WITH g AS (SELECT d.target, d.class, d.state, count(*) AS n, min(d.failed_at) AS first,
-			max(d.failed_at) AS last, max((d.failed_at / 1000000 - 1600000000) << 33 | d.conversation) & ((1 << 33) - 1) AS newest
-			FROM `+a.from+a.condition()+` GROUP BY d.target, d.class, d.state)
-			SELECT g.target, g.class, g.state, n, first, last, reason, id FROM g
-			JOIN delivery e ON e.conversation = newest AND e.target = g.target JOIN conversation ON number = newest`, a.args...)
-		if err != nil {
-			return err
-		}
-		return each(rows, func(rows *sql.Rows) error {
-			var g ledger.Failure
-			var first, last int64
-			err := rows.Scan(&g.Target, &g.Class, &g.State, &g.Count, &first, &last, &g.Reason, &g.Example)
-			g.Target = row.Today(l.names.Load().list(), g.Target)
-			g.First, g.Last = row.FromMicros(first), row.FromMicros(last)
-			groups = append(groups, g)
-			return err
-		})
-	})
-	slices.SortFunc(groups, func(a, b ledger.Failure) int {
-		return cmp.Or(-cmp.Compare(a.Count, b.Count), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Class, b.Class), cmp.Compare(a.State, b.State))
-	})
-	return groups, err
 }
 
 // described is a conversation as lists show it.

@@ -254,8 +254,8 @@ func (q *selection) complete(a arm, after *spot) arm {
 	if len(q.phrases) > 0 && !strings.Contains(a.has, "f") {
 		// Not a question for each row: the beginning of a word is looked up as a whole. Hits that are not of this arm are left
 		// out in passing, for to remember a million takes twice as long. The sign keeps SQLite from asking for each of them.
-		where := a.number + " IN (SELECT f.rowid FROM search f WHERE f.search MATCH ? AND +f.rowid IN (SELECT " + a.number + " FROM " + a.from + a.condition() + "))"
-		args := append([]any{q.match()}, a.args...)
+		where := a.number + " IN (SELECT f.rowid FROM search f WHERE f.search MATCH ? AND f.rowid BETWEEN ? AND ? AND +f.rowid IN (SELECT " + a.number + " FROM " + a.from + a.condition() + "))"
+		args := append([]any{q.match(), q.low, q.high}, a.args...)
 		if len(q.held) > 0 {
 			where, args = "("+where+" OR "+a.number+" IN (SELECT value FROM json_each(?)))", append(args, list(q.held))
 		}
