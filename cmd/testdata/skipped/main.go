@@ -1,4 +1,5 @@
-// Command skipped reads what `go test -json` prints, shows it as `go test` does, and ends with what was skipped and why.
+// Command skipped reads what `go test -json` prints, shows it as `go test` does, and ends with what was skipped and why,
+// and with what failed once more: of a long log the end is what people read, and what is kept.
 package main
 
 import (
@@ -12,39 +13,55 @@ import (
 	"strings"
 )
 
+// repeated is how many lines of a failure stand at the end again, of its beginning and of its end.
+const repeated = 25
+
 type event struct{ Action, Package, Test, Output string }
 
 var position = regexp.MustCompile(`^\s*[\w./-]+\.go:\d+: `)
 
+// report is what has been read so far.
+type report struct {
+	output  map[[2]string][]string // of what has not ended, by package and test
+	skipped map[string][]string    // reason to tests
+	failed  []string               // as it is shown
+}
+
 func main() {
-	output := map[[2]string][]string{}
-	skipped := map[string][]string{} // reason to tests
+	r := report{output: map[[2]string][]string{}, skipped: map[string][]string{}}
 	lines := bufio.NewReader(os.Stdin)
 	for {
 		line, err := lines.ReadString('\n')
 		if line != "" {
-			take(line, output, skipped)
+			r.take(line)
 		}
 		if err != nil {
 			break
 		}
 	}
-	if len(skipped) == 0 {
+	r.end()
+}
+
+func (r *report) end() {
+	if len(r.skipped) == 0 {
 		fmt.Println("Nothing was skipped.")
-		return
+	} else {
+		fmt.Println("Skipped:")
 	}
-	fmt.Println("Skipped:")
-	for _, reason := range slices.Sorted(maps.Keys(skipped)) {
-		tests := skipped[reason]
+	for _, reason := range slices.Sorted(maps.Keys(r.skipped)) {
+		tests := r.skipped[reason]
 		more := ""
 		if len(tests) > 3 {
 			more = ", …"
 		}
 		fmt.Printf("  %3d: %s (%s%s)\n", len(tests), reason, strings.Join(tests[:min(3, len(tests))], ", "), more)
 	}
+	if len(r.failed) > 0 {
+		fmt.Printf("Failed:\n%s", strings.Join(r.failed, ""))
+	}
 }
 
-func take(line string, output map[[2]string][]string, skipped map[string][]string) {
+func (r *report) take(line string) {
 	var e event
 	if err := json.Unmarshal([]byte(line), &e); err != nil {
 		fmt.Print(line)
@@ -58,27 +75,37 @@ func take(line string, output map[[2]string][]string, skipped map[string][]strin
 		if e.Test == "" && (strings.HasPrefix(e.Output, "ok ") || strings.HasPrefix(e.Output, "?")) {
 			fmt.Print(e.Output)
 		} else {
-			output[of] = append(output[of], e.Output)
+			r.output[of] = append(r.output[of], e.Output)
 		}
 	case "skip":
 		reason := "no reason given"
-		for _, text := range output[of] {
+		for _, text := range r.output[of] {
 			if position.MatchString(text) {
 				reason = strings.TrimSpace(position.ReplaceAllString(text, ""))
 			}
 		}
 		if e.Test != "" {
-			skipped[reason] = append(skipped[reason], e.Test)
+			r.skipped[reason] = append(r.skipped[reason], e.Test)
 		}
-		delete(output, of)
+		delete(r.output, of)
 	case "pass":
 		// A race fails the tests that run when it is found; its report is under the name of any of those that run beside them.
-		if text := strings.Join(output[of], ""); strings.Contains(text, "WARNING: DATA RACE") {
+		if text := strings.Join(r.output[of], ""); strings.Contains(text, "WARNING: DATA RACE") {
 			fmt.Print(text)
+			r.fail(e, r.output[of])
 		}
-		delete(output, of)
+		delete(r.output, of)
 	case "fail":
-		fmt.Print(strings.Join(output[of], ""))
-		delete(output, of)
+		fmt.Print(strings.Join(r.output[of], ""))
+		r.fail(e, r.output[of])
+		delete(r.output, of)
 	}
+}
+
+// fail keeps a failure for the end.
+func (r *report) fail(e event, lines []string) {
+	if cut := len(lines) - 2*repeated; cut > 0 {
+		lines = slices.Concat(lines[:repeated], []string{fmt.Sprintf("    … %d lines, see above\n", cut)}, lines[len(lines)-repeated:])
+	}
+	r.failed = append(r.failed, fmt.Sprintf("== %s %s\n%s", e.Package, e.Test, strings.Join(lines, "")))
 }
