@@ -213,9 +213,7 @@ func (a *arrival) storeBody(t *tx, number int64, revision int) error {
 func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	plan := row.Planned(t.ledger.names.Load().list(), a.PlanFor(a.answer.ID, a.answer.Revision))
 	var rows []*row.Delivery
-	store := func(r *row.Delivery, changes []row.Counts) error { return t.plant(a.answer.ID, r, changes) }
 	if a.answer.Revision > 1 {
-		store = t.store
 		var err error
 		if err = t.moveAll(number); err != nil {
 			return err
@@ -230,15 +228,14 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	}
 	for _, f := range fanned {
 		t.ledger.doubtful(f.Delivery, &a.Hook.Conversation)
-		if err := store(f.Delivery, f.Changes); err != nil {
+		if a.answer.Revision == 1 {
+			t.plant(a.answer.ID, f)
+		} else if err := t.store(f.Delivery, f.Changes); err != nil {
 			return err
 		}
 		if f.Due {
 			a.answer.Targets = append(a.answer.Targets, f.Target)
 			t.wake(f.Target)
-			if a.answer.Revision == 1 {
-				t.planted = append(t.planted, planted{a.answer.ID, f.Delivery})
-			}
 		}
 	}
 	if !reached {

@@ -82,25 +82,6 @@ func (t *tx) store(r *row.Delivery, changes []row.Counts) error {
 		r.Class, r.Reason, r.FailedAt, r.Pinned, r.Imported)
 }
 
-// plant writes the row of a conversation that has just begun. Nearly all are alike: the statement says so, for every
-// argument costs.
-func (t *tx) plant(id string, r *row.Delivery, changes []row.Counts) error {
-	if r.State != ledger.Pending || r.Want != 1 || r.Holds() || r.Lapsed || r.SettledAt != 0 || r.Claims != 0 || r.Tries != 0 || r.FirstAt != 0 ||
-		!r.Planned || r.Tried != "" || !r.Receipt.IsZero() || r.Class != "" || r.Reason != "" || r.FailedAt != 0 || r.Pinned != "" || r.Imported {
-		return t.store(r, changes)
-	}
-	for _, c := range changes {
-		t.count(r.Target, c)
-	}
-	_, err := t.change(`INSERT INTO delivery (`+rowColumns+`)
-		VALUES (?, ?, 0, 1, 0, 0, 0, 0, ?, ?, 0, ?, 0, 0, 0, 1, ?, ?, ?, '', '', '', '', 0, '', 0)`, true,
-		[]any{r.Conversation, r.Target, r.DueAt, r.PendingSince, r.Fence, r.Ignore, r.Routes, r.Config})
-	if err == nil && r.DueAt <= row.Micros(t.now) {
-		t.recent.put(id, r)
-	}
-	return err
-}
-
 // dueQuery finds what is due without reading its rows: all but the id is in an index. See claimQuery.
 const dueQuery = `SELECT (SELECT id FROM conversation WHERE number = conversation)
 	FROM delivery WHERE target = ? AND state = 0 AND due_at <= ? ORDER BY due_at LIMIT 0 + ?`
@@ -196,7 +177,17 @@ func (c *claims) do(t *tx) error {
 	}
 	end := t.now.Add(c.asked.Lease)
 	for i, r := range rows {
-		if err := c.lease(t, r, ids[i], end); err != nil {
+		if err := c.lease(t, r, ids[i], end, true); err != nil {
+			return err
+		}
+	}
+	for _, p := range t.planted[t.sown:] { // what came in this transaction comes after what is in the table
+		if p.row.Target != c.asked.Target || p.row.Trying > 0 {
+			continue
+		}
+		if p.row.DueAt > row.Micros(t.now) || len(c.leased)+len(c.crashed) >= c.asked.Limit {
+			c.expect(p.row.DueAt)
+		} else if err := c.lease(t, p.row, p.id, end, false); err != nil {
 			return err
 		}
 	}
@@ -207,20 +198,29 @@ func (c *claims) do(t *tx) error {
 	for _, g := range c.leased {
 		mine[g.number] = true
 	}
-	return t.rows(nextQuery, []any{c.asked.Target, len(mine) + 1}, func(found *sql.Rows) error {
+	looking := true
+	return t.rowsAsTheyAre(nextQuery, []any{c.asked.Target, len(mine) + 1}, func(found *sql.Rows) error {
 		var number, due int64
 		err := found.Scan(&number, &due)
-		if !mine[number] && c.next.IsZero() {
-			c.next = row.FromMicros(due)
+		if looking && !mine[number] {
+			looking = false
+			c.expect(due)
 		}
 		return err
 	})
 }
 
-// due returns the rows that are due and the ids of their conversations: from memory if all of them are there.
+// expect notes that something falls due.
+func (c *claims) expect(due int64) {
+	if at := row.FromMicros(due); c.next.IsZero() || at.Before(c.next) {
+		c.next = at
+	}
+}
+
+// due returns the rows that are due in the table and the ids of their conversations: from memory if all of them are there.
 func (c *claims) due(t *tx) (rows []*row.Delivery, ids []string, err error) {
 	args := []any{c.asked.Target, row.Micros(t.now), c.asked.Limit}
-	err = t.rows(dueQuery, args, func(found *sql.Rows) error {
+	err = t.rowsAsTheyAre(dueQuery, args, func(found *sql.Rows) error {
 		var id string
 		err := found.Scan(&id)
 		ids = append(ids, id)
@@ -241,7 +241,7 @@ func (c *claims) due(t *tx) (rows []*row.Delivery, ids []string, err error) {
 
 // read is due out of the file.
 func (c *claims) read(t *tx, args []any) (rows []*row.Delivery, ids []string, err error) {
-	err = t.rows(claimQuery, args, func(found *sql.Rows) error {
+	err = t.rowsAsTheyAre(claimQuery, args, func(found *sql.Rows) error {
 		var id string
 		r, err := scanRow(found.Scan, &id)
 		rows, ids = append(rows, r), append(ids, id)
@@ -250,14 +250,14 @@ func (c *claims) read(t *tx, args []any) (rows []*row.Delivery, ids []string, er
 	return rows, ids, err
 }
 
-// lease claims one row, or makes it dead.
-func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time) error {
+// lease claims one row, or makes it dead. The row of a delivery that has just been planted may be written with its lease.
+func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time, written bool) error {
 	was := *r
 	d, changes, crashed, err := r.Lease(id, c.asked.Config, row.Micros(t.now), row.Micros(end))
-	if err != nil {
-		return err
+	if err == nil && written {
+		err = t.update(r, &was, changes)
 	}
-	if err := t.update(r, &was, changes); err != nil {
+	if err != nil {
 		return err
 	}
 	if crashed {

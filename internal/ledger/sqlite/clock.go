@@ -38,6 +38,9 @@ func backToday(ctx context.Context, conn *sql.Conn, now time.Time) error {
 func (l *Ledger) setClockRight(ctx context.Context) (more bool, err error) {
 	return false, l.write(ctx, func(t *tx) error {
 		t.wrote = true
+		if err := t.sow(); err != nil {
+			return err
+		}
 		if err := backToday(context.Background(), t.conn, t.now); err != nil {
 			return err
 		}

@@ -60,7 +60,11 @@ func (t *tx) change(text string, known bool, args []any) (rows int64, err error)
 	}
 	t.wrote = true
 	if c.deliveries && !known {
+		if err := t.sow(); err != nil {
+			return 0, err
+		}
 		clear(t.recent)
+		t.touched = true
 	}
 	t.args = t.args[:0]
 	for i, arg := range args {

@@ -237,7 +237,7 @@ func connect(path string, connections int, parameters ...string) (*sql.DB, error
 
 // voidLeases makes what an earlier run had leased due now. It stays in doubt, because its request may have gone out.
 func voidLeases(ctx context.Context, conn *sql.Conn, now time.Time) error {
-	_, err := conn.ExecContext(ctx, `UPDATE delivery INDEXED BY leased SET fence = fence + 1, due_at = min(due_at, ?)
+	_, err := conn.ExecContext(ctx, `UPDATE delivery INDEXED BY due SET fence = fence + 1, due_at = min(due_at, ?)
 		WHERE state = 0 AND trying > 0`, row.Micros(now))
 	return err
 }

@@ -135,12 +135,6 @@ func (t *tx) serve(batch []*operation) (served []*operation, err error) {
 	return served, nil
 }
 
-// planted is the delivery of a conversation that has just begun.
-type planted struct {
-	id  string
-	row *row.Delivery
-}
-
 // serve leases what has fallen due for the claim of operation p. Most often that is what this transaction has planted, and
 // nothing else can be due, for the claim has looked: then it need not look again.
 func (c *claims) serve(t *tx, p *operation, batch []*operation) error {
@@ -153,25 +147,25 @@ func (c *claims) serve(t *tx, p *operation, batch []*operation) error {
 		}
 	}
 	c.leased, c.crashed = nil, nil // of a transaction that failed
-	var due []planted
+	var due []int
 	next := c.next
-	for _, d := range t.planted {
+	for i, d := range t.planted {
 		switch {
-		case d.row.Target != c.asked.Target:
+		case d.row.Target != c.asked.Target || !d.due:
 			continue
 		case d.row.Trying == 0 && d.row.DueAt <= row.Micros(t.now):
-			due = append(due, d)
+			due = append(due, i)
 		case d.row.Trying == 0 && (next.IsZero() || d.row.DueAt < row.Micros(next)):
 			next = row.FromMicros(d.row.DueAt)
 		}
 		woken--
 	}
-	if woken != 0 || !c.next.IsZero() && !c.next.After(t.now) {
+	if woken != 0 || t.touched || !c.next.IsZero() && !c.next.After(t.now) {
 		return p.run(t)
 	}
 	c.next = next
-	for _, d := range due[:min(len(due), c.asked.Limit)] {
-		if err := c.lease(t, d.row, d.id, t.now.Add(c.asked.Lease)); err != nil {
+	for _, i := range due[:min(len(due), c.asked.Limit)] {
+		if err := c.lease(t, t.planted[i].row, t.planted[i].id, t.now.Add(c.asked.Lease), i < t.sown); err != nil {
 			return err
 		}
 	}

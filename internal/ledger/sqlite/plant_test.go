@@ -3,9 +3,14 @@
 package sqlite
 
 import (
+	"context"
+	"database/sql"
+	"fmt"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -48,9 +53,7 @@ func TestPlantKeepsEverything(t *testing.T) {
 	for _, want := range rows {
 		var got []*row.Delivery
 		err := l.write(t.Context(), func(t *tx) error {
-			if err := t.plant("c1", &want, nil); err != nil {
-				return err
-			}
+			t.plant("c1", row.Fanned{Delivery: &want})
 			var err error
 			if got, err = t.deliveries(want.Conversation); err != nil {
 				return err
@@ -60,6 +63,101 @@ func TestPlantKeepsEverything(t *testing.T) {
 		if err != nil || len(got) != 1 || !cmp.Equal(*got[0], want) {
 			t.Errorf("%v, %s", err, cmp.Diff([]*row.Delivery{&want}, got))
 		}
+	}
+}
+
+// TestPlantedInOneTransaction: whatever else happens in the transaction of a conversation that has just begun, the claim that
+// waits gets what is due then, and the books balance.
+func TestPlantedInOneTransaction(t *testing.T) {
+	t.Parallel()
+	revised := hook("c1", "help", "crm")
+	revised.Raw, revised.Conversation.Question = []byte("more"), "more"
+	held := hook("c2", "help")
+	held.Plan = func(string, int) ledger.Plan {
+		return ledger.Plan{Config: "c", Deliveries: []ledger.PlannedDelivery{{Target: "help", Hold: time.Hour}}}
+	}
+	for name, c := range map[string]struct {
+		further []ledger.Hook
+		do      func(*tx) error
+		want    string // id, revision, fence of what the claim gets
+		claims  int64  // of c1 for help, as stored
+	}{
+		"nothing":              {want: "c1 1", claims: 1},
+		"another conversation": {further: []ledger.Hook{hook("c2", "help")}, want: "c1 1, c2 1", claims: 1},
+		"one that is held":     {further: []ledger.Hook{held}, want: "c1 1", claims: 1},
+		"the hook again":       {further: []ledger.Hook{hook("c1", "help", "crm")}, want: "c1 1", claims: 1},
+		"a revision":           {further: []ledger.Hook{revised}, want: "c1 2", claims: 1},
+		"another, then a look": {further: []ledger.Hook{hook("c2", "help")}, want: "c1 1, c2 1", claims: 1, do: func(t *tx) error {
+			return t.rows(`SELECT 1 FROM delivery`, nil, func(*sql.Rows) error { return nil })
+		}},
+		"another claim": {further: []ledger.Hook{held, hook("c3", "help"), hook("c4", "help")}, want: "c3 1, c4 1", claims: 1, do: func(t *tx) error {
+			first := claims{ctx: context.Background(), asked: ledger.Claim{Target: "help", Limit: 1, Lease: time.Hour, Config: "today"}}
+			err := first.do(t)
+			if len(first.leased) != 1 || first.leased[0].delivery.ID != "c1" || first.next.After(t.now) {
+				err = fmt.Errorf("leased %+v, next %s, %w", first.leased, first.next, err)
+			}
+			return err
+		}},
+		"a change of all": {want: "", do: func(t *tx) error {
+			return t.exec(`UPDATE delivery SET due_at = due_at + 3600000000 WHERE target = 'help'`)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			claimed := make(chan ledger.Claimed, 1)
+			go func() {
+				got, err := l.Claim(ctx, ledger.Claim{Target: "help", Limit: 10, Lease: time.Hour, Config: "today", Wait: time.Hour})
+				if err != nil {
+					t.Error(err)
+				}
+				claimed <- got
+			}()
+			for parked := false; !parked; {
+				if err := l.write(t.Context(), func(t *tx) error { parked = len(t.parked["help"]) > 0; return nil }); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := l.write(t.Context(), func(tx *tx) error {
+				for _, h := range append([]ledger.Hook{hook("c1", "help", "crm")}, c.further...) {
+					packed, err := row.NewArrival(l.codec, h)
+					if err == nil {
+						err = (&arrival{Arrival: packed}).do(tx)
+					}
+					if err != nil {
+						return err
+					}
+				}
+				if c.do != nil {
+					return c.do(tx)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.want == "" {
+				cancel() // or it waits for an hour
+			}
+			var got []string
+			for _, d := range (<-claimed).Deliveries {
+				got = append(got, fmt.Sprint(d.ID, " ", d.Revision))
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("claimed %q, want %q", got, c.want)
+			}
+			var claims, rows int64
+			err = l.read(t.Context(), `SELECT sum(CASE WHEN target = 'help' THEN claims END), count(*) FROM delivery WHERE conversation = 1`, nil, &claims, &rows)
+			if err != nil || claims != c.claims || rows != 2 {
+				t.Errorf("%d rows, help claimed %d times, %v", rows, claims, err)
+			}
+			sound(t, l)
+			if n := len(claim(t, l, "crm", time.Hour).Deliveries); n != 1 {
+				t.Errorf("%d deliveries to crm, want one", n)
+			}
+		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -260,11 +261,12 @@ func (w *writer) commit(batch []*operation) {
 		}
 	}
 	for _, op := range batch {
-		switch {
-		case err != nil && len(batch) > 1:
-			op.err = w.transact([]*operation{op})
-		case err != nil:
-			op.err = err
+		alone := err
+		if err != nil && len(batch) > 1 {
+			alone = w.transact([]*operation{op})
+		}
+		if alone != nil { // otherwise op has its own: it may have been refused, and nothing else failed
+			op.err = alone
 		}
 	}
 	observer := w.ledger.options.Observer
@@ -329,6 +331,9 @@ func (w *writer) transact(batch []*operation) error {
 		}
 	}
 	served, err := t.serve(batch)
+	if err == nil {
+		err = t.sow()
+	}
 	if err == nil {
 		err = t.flush()
 	}
@@ -404,6 +409,8 @@ type tx struct {
 	hooks  map[string]time.Time
 
 	planted []planted // new deliveries
+	sown    int       // how many of them are in the table
+	touched bool      // what is planted may have been changed there
 }
 
 // statement prepares a text once per connection.
@@ -418,6 +425,16 @@ func (w *writer) statement(text string) (*sql.Stmt, error) {
 	return s, err
 }
 
+// statement prepares a text. What it may read has been written.
+func (t *tx) statement(text string) (*sql.Stmt, error) {
+	if t.sown < len(t.planted) && strings.Contains(text, "delivery") {
+		if err := t.sow(); err != nil {
+			return nil, err
+		}
+	}
+	return t.writer.statement(text)
+}
+
 // row reads the one row of a query; sql.ErrNoRows if there is none.
 func (t *tx) row(text string, args []any, into ...any) error {
 	s, err := t.statement(text)
@@ -429,7 +446,15 @@ func (t *tx) row(text string, args []any, into ...any) error {
 
 // rows calls scan for each row of a query.
 func (t *tx) rows(text string, args []any, scan func(*sql.Rows) error) error {
-	s, err := t.statement(text)
+	if _, err := t.statement(text); err != nil {
+		return err
+	}
+	return t.rowsAsTheyAre(text, args, scan)
+}
+
+// rowsAsTheyAre is rows without what has been planted and is not in its table yet.
+func (t *tx) rowsAsTheyAre(text string, args []any, scan func(*sql.Rows) error) error {
+	s, err := t.writer.statement(text)
 	if err != nil {
 		return err
 	}

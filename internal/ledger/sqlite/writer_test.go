@@ -62,6 +62,9 @@ func TestBadOperationInBatch(t *testing.T) {
 					return errors.Join(tx.exec(`DELETE FROM body`), tx.exec(`INSERT INTO nowhere VALUES (1)`))
 				})
 				return
+			case 21: // refused without a change, in the batch and by itself
+				failures[i] = l.Drop(t.Context(), "nobody", "help", "")
+				return
 			}
 			_, failures[i] = l.Accept(t.Context(), h)
 		})
@@ -69,13 +72,13 @@ func TestBadOperationInBatch(t *testing.T) {
 	release(n)
 	all.Wait()
 	for i, err := range failures {
-		if bad := i == 7 || i == 13; bad != (err != nil) {
+		if bad := i == 7 || i == 13 || i == 21; bad != (err != nil) {
 			t.Errorf("operation %d: %v", i, err)
 		}
 	}
 	sound(t, l)
-	if got := len(claim(t, l, "help", time.Hour).Deliveries); got != n-2 {
-		t.Errorf("%d deliveries, want %d", got, n-2)
+	if got := len(claim(t, l, "help", time.Hour).Deliveries); got != n-3 {
+		t.Errorf("%d deliveries, want %d", got, n-3)
 	}
 }
 

@@ -8,7 +8,8 @@ ALTER TABLE delivery ADD COLUMN reason    TEXT    NOT NULL DEFAULT '';  -- of th
 ALTER TABLE delivery ADD COLUMN failed_at INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE delivery ADD COLUMN pinned    TEXT    NOT NULL DEFAULT '';  -- hash: it is rendered with it; '': that of the day
 ALTER TABLE delivery ADD COLUMN imported  INTEGER NOT NULL DEFAULT 0;   -- 1: only imported hooks have asked for it
-CREATE INDEX leased ON delivery (target) WHERE trying > 0;
+DROP INDEX due;
+CREATE INDEX due ON delivery (target, due_at, trying) WHERE state = 0; -- with what a start looks for: leases
 CREATE INDEX listing ON delivery (target, state, conversation);
 CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at, imported) WHERE class <> '';
 CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
