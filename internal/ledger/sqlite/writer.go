@@ -272,24 +272,28 @@ func (w *writer) commit(batch []*operation) {
 	observer := w.ledger.options.Observer
 	var due []string
 	for _, op := range batch {
-		if op.err == nil {
-			due = append(due, op.due...)
-			if observer.Merged != nil {
-				for _, m := range op.met {
-					observer.Merged(m)
-				}
-			}
-			if op.then != nil {
-				op.then()
-			}
-		}
-		if op.err == nil && op.claim.waits() {
-			w.park(op)
+		if op.err != nil {
 			continue
 		}
-		close(op.done)
+		due = append(due, op.due...)
+		if observer.Merged != nil {
+			for _, m := range op.met {
+				observer.Merged(m)
+			}
+		}
+		if op.then != nil {
+			op.then()
+		}
 	}
+	// Who is woken last runs first when the writer waits again: that shall be the one whose sender waits.
 	served := w.handOver()
+	for _, op := range batch {
+		if op.err == nil && op.claim.waits() {
+			w.park(op)
+		} else {
+			close(op.done)
+		}
+	}
 	if observer.Due != nil {
 		slices.Sort(due)
 		for _, target := range slices.Compact(due) {
