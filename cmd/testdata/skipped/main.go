@@ -96,9 +96,23 @@ func (r *report) take(line string) {
 		}
 		delete(r.output, of)
 	case "fail":
+		if e.Test == "" {
+			r.crash(e)
+		}
 		fmt.Print(strings.Join(r.output[of], ""))
 		r.fail(e, r.output[of])
 		delete(r.output, of)
+	}
+}
+
+// crash shows what the tests of a package have said that had no end: the process ended before them, and one of them has why.
+func (r *report) crash(e event) {
+	for of, lines := range r.output {
+		said := slices.ContainsFunc(lines, func(line string) bool { return !strings.HasPrefix(line, "=== ") })
+		if of[0] == e.Package && of[1] != "" && said {
+			fmt.Print(strings.Join(lines, ""))
+			r.fail(event{Package: of[0], Test: of[1]}, lines)
+		}
 	}
 }
 
