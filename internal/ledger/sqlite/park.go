@@ -106,6 +106,15 @@ func (w *writer) unpark() {
 	clear(w.parked)
 }
 
+// unserve takes back what claims that wait have been given by a transaction that failed.
+func (w *writer) unserve() {
+	for _, waiting := range w.parked {
+		for _, p := range waiting {
+			p.claim.leased, p.claim.crashed = nil, nil
+		}
+	}
+}
+
 // serve leases what the operations of this transaction have made due to claims that wait for it, and returns those claims.
 // One that cannot be served for the sake of its caller is among them, with its error.
 func (t *tx) serve(batch []*operation) (served []*operation, err error) {
@@ -146,7 +155,6 @@ func (c *claims) serve(t *tx, p *operation, batch []*operation) error {
 			}
 		}
 	}
-	c.leased, c.crashed = nil, nil // of a transaction that failed
 	var due []int
 	next := c.next
 	for i, d := range t.planted {

@@ -5,6 +5,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -115,11 +116,7 @@ func TestPlantedInOneTransaction(t *testing.T) {
 				}
 				claimed <- got
 			}()
-			for parked := false; !parked; {
-				if err := l.write(t.Context(), func(t *tx) error { parked = len(t.parked["help"]) > 0; return nil }); err != nil {
-					t.Fatal(err)
-				}
-			}
+			untilParked(t, l, "help")
 			err := l.write(t.Context(), func(tx *tx) error {
 				for _, h := range append([]ledger.Hook{hook("c1", "help", "crm")}, c.further...) {
 					packed, err := row.NewArrival(l.codec, h)
@@ -158,6 +155,51 @@ func TestPlantedInOneTransaction(t *testing.T) {
 				t.Errorf("%d deliveries to crm, want one", n)
 			}
 		})
+	}
+}
+
+// TestServedInVain: a claim that waits gets nothing of a transaction that fails.
+func TestServedInVain(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	accept(t, l, hook("c1", "help"))
+	held := claim(t, l, "help", time.Hour).Deliveries[0]
+	ctx, cancel := context.WithCancel(t.Context())
+	claimed := make(chan ledger.Claimed, 1)
+	go func() {
+		got, err := l.Claim(ctx, ledger.Claim{Target: "help", Limit: 10, Lease: time.Hour, Config: "today", Wait: time.Hour})
+		if err != nil {
+			t.Error(err)
+		}
+		claimed <- got
+	}()
+	untilParked(t, l, "help")
+	err := l.write(t.Context(), func(tx *tx) error {
+		tx.wake("help")
+		tx.add("conversations", 1) // cannot be written at the end
+		return errors.Join(tx.exec(`UPDATE delivery SET trying = 0, due_at = 0`), tx.exec(`DROP TABLE total`))
+	})
+	if err == nil {
+		t.Fatal("the transaction did not fail")
+	}
+	cancel()
+	if got := (<-claimed).Deliveries; len(got) > 0 {
+		t.Errorf("got %+v, which is not leased", got)
+	}
+	_, err = l.Settle(t.Context(), ledger.Settlement{ID: held.ID, Target: "help", Revision: 1, Fence: held.Fence, State: ledger.Delivered, Tried: true})
+	if err != nil {
+		t.Errorf("the lease from before: %v", err)
+	}
+	sound(t, l)
+}
+
+// untilParked returns when a claim for target waits.
+func untilParked(t *testing.T, l *Ledger, target string) {
+	t.Helper()
+	for parked := false; !parked; {
+		if err := l.write(t.Context(), func(t *tx) error { parked = len(t.parked[target]) > 0; return nil }); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

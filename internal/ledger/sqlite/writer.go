@@ -322,6 +322,7 @@ func (w *writer) transact(batch []*operation) error {
 		if !committed {
 			w.number = 0
 			clear(w.recent)
+			w.unserve()
 			// After some errors SQLite has rolled back by itself; then this one fails and means nothing.
 			_ = t.exec("ROLLBACK")
 		}
