@@ -27,7 +27,7 @@ type pace struct {
 // benchPace is chosen by AFTERCHAT_BENCH.
 func benchPace() pace {
 	if os.Getenv("AFTERCHAT_BENCH") == "full" {
-		return pace{window: 3 * time.Second, warm: 750 * time.Millisecond, windows: 3, backlog: 1_000_000, conversations: 1_000_000, outage: 20 * time.Second}
+		return pace{window: 2500 * time.Millisecond, warm: 750 * time.Millisecond, windows: 3, backlog: 1_000_000, conversations: 1_000_000, outage: 20 * time.Second}
 	}
 	return pace{window: 800 * time.Millisecond, warm: 200 * time.Millisecond, windows: 2, backlog: 500_000, conversations: 100_000, outage: 3 * time.Second}
 }

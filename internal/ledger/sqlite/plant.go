@@ -32,6 +32,7 @@ func (t *tx) sow() error {
 		p := t.planted[t.sown]
 		t.sown++
 		if err := t.insertRow(p.row); err != nil {
+			t.sown-- // so that nothing of this transaction is kept, whoever hears of it now
 			return err
 		}
 		if p.row.DueAt <= row.Micros(t.now) { // what is leased is there already

@@ -451,15 +451,18 @@ func (t *tx) row(text string, args []any, into ...any) error {
 
 // rows calls scan for each row of a query.
 func (t *tx) rows(text string, args []any, scan func(*sql.Rows) error) error {
-	if _, err := t.statement(text); err != nil {
-		return err
-	}
-	return t.rowsAsTheyAre(text, args, scan)
+	s, err := t.statement(text)
+	return query(s, err, args, scan)
 }
 
 // rowsAsTheyAre is rows without what has been planted and is not in its table yet.
 func (t *tx) rowsAsTheyAre(text string, args []any, scan func(*sql.Rows) error) error {
 	s, err := t.writer.statement(text)
+	return query(s, err, args, scan)
+}
+
+// query calls scan for each row of a statement, which may not have been prepared.
+func query(s *sql.Stmt, err error, args []any, scan func(*sql.Rows) error) error {
 	if err != nil {
 		return err
 	}
