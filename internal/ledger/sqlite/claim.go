@@ -198,12 +198,10 @@ func (c *claims) do(t *tx) error {
 	for _, g := range c.leased {
 		mine[g.number] = true
 	}
-	looking := true
 	return t.rowsAsTheyAre(nextQuery, []any{c.asked.Target, len(mine) + 1}, func(found *sql.Rows) error {
 		var number, due int64
 		err := found.Scan(&number, &due)
-		if looking && !mine[number] {
-			looking = false
+		if !mine[number] {
 			c.expect(due)
 		}
 		return err

@@ -80,7 +80,7 @@ func TestPlantedInOneTransaction(t *testing.T) {
 	for name, c := range map[string]struct {
 		further []ledger.Hook
 		do      func(*tx) error
-		want    string // id, revision, fence of what the claim gets
+		want    string // ids and revisions of what the claim gets
 		claims  int64  // of c1 for help, as stored
 	}{
 		"nothing":              {want: "c1 1", claims: 1},
@@ -106,17 +106,8 @@ func TestPlantedInOneTransaction(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
-			ctx, cancel := context.WithCancel(t.Context())
+			claimed, cancel := parkedClaim(t, l)
 			defer cancel()
-			claimed := make(chan ledger.Claimed, 1)
-			go func() {
-				got, err := l.Claim(ctx, ledger.Claim{Target: "help", Limit: 10, Lease: time.Hour, Config: "today", Wait: time.Hour})
-				if err != nil {
-					t.Error(err)
-				}
-				claimed <- got
-			}()
-			untilParked(t, l, "help")
 			err := l.write(t.Context(), func(tx *tx) error {
 				for _, h := range append([]ledger.Hook{hook("c1", "help", "crm")}, c.further...) {
 					packed, err := row.NewArrival(l.codec, h)
@@ -164,16 +155,7 @@ func TestServedInVain(t *testing.T) {
 	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
 	accept(t, l, hook("c1", "help"))
 	held := claim(t, l, "help", time.Hour).Deliveries[0]
-	ctx, cancel := context.WithCancel(t.Context())
-	claimed := make(chan ledger.Claimed, 1)
-	go func() {
-		got, err := l.Claim(ctx, ledger.Claim{Target: "help", Limit: 10, Lease: time.Hour, Config: "today", Wait: time.Hour})
-		if err != nil {
-			t.Error(err)
-		}
-		claimed <- got
-	}()
-	untilParked(t, l, "help")
+	claimed, cancel := parkedClaim(t, l)
 	err := l.write(t.Context(), func(tx *tx) error {
 		tx.wake("help")
 		tx.add("conversations", 1) // cannot be written at the end
@@ -193,14 +175,24 @@ func TestServedInVain(t *testing.T) {
 	sound(t, l)
 }
 
-// untilParked returns when a claim for target waits.
-func untilParked(t *testing.T, l *Ledger, target string) {
+// parkedClaim is a claim for help that waits, until cancel is called.
+func parkedClaim(t *testing.T, l *Ledger) (claimed <-chan ledger.Claimed, cancel func()) {
 	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	answer := make(chan ledger.Claimed, 1)
+	go func() {
+		got, err := l.Claim(ctx, ledger.Claim{Target: "help", Limit: 10, Lease: time.Hour, Config: "today", Wait: time.Hour})
+		if err != nil {
+			t.Error(err)
+		}
+		answer <- got
+	}()
 	for parked := false; !parked; {
-		if err := l.write(t.Context(), func(t *tx) error { parked = len(t.parked[target]) > 0; return nil }); err != nil {
+		if err := l.write(t.Context(), func(t *tx) error { parked = len(t.parked["help"]) > 0; return nil }); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return answer, cancel
 }
 
 // TestLeasesEnd looks at what is remembered of leases: nothing stays when they are settled, or when anything else writes to
