@@ -5,6 +5,7 @@ package cmd_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -261,6 +262,44 @@ func (p *process) fenced() int {
 	return strings.Count(p.output(), "the lease has gone to another worker")
 }
 
+// attempts is what the log of a process says of the requests with these idempotency keys.
+func (p *process) attempts(keys []string) string {
+	var said []string
+	for line := range strings.Lines(p.output()) {
+		if slices.ContainsFunc(keys, func(key string) bool { return strings.Contains(line, "conversation="+strings.Split(key, ":")[1]+" ") }) {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, "")
+}
+
+// freeze stops a process, and returns when none of its threads runs any more: the signal alone may take 20 ms until then.
+func (p *process) freeze(t *testing.T) {
+	t.Helper()
+	if err := p.command.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, func() error {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.command.Process.Pid))
+		if err != nil {
+			return err
+		}
+		for _, name := range threads {
+			stat, err := os.ReadFile(name)
+			if err != nil {
+				return err
+			}
+			if _, state, _ := strings.Cut(string(stat), ") "); !strings.HasPrefix(state, "T") {
+				return fmt.Errorf("a thread still runs: %s", stat)
+			}
+		}
+		if len(threads) == 0 {
+			return errors.New("its threads are not in /proc")
+		}
+		return nil
+	})
+}
+
 // TestE2EPostgresFrozen freezes one of three replicas past its leases and wakes it again, while the other two are
 // restarted one after the other: no hook is refused, nothing is lost, nothing is twice at the target. At the moment when
 // it freezes, the target has taken requests of it that are not answered yet: the others take these deliveries over at
@@ -296,9 +335,7 @@ func TestE2EPostgresFrozen(t *testing.T) {
 		}
 		return nil
 	})
-	if err := frozen.running.command.Process.Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
+	frozen.running.freeze(t)
 	frozen.away.Store(true)
 	since := time.Now()
 	held := way.holding()
@@ -340,7 +377,7 @@ func TestE2EPostgresFrozen(t *testing.T) {
 	woke := time.Since(waking)
 	eventually(t, 20*time.Second, func() error {
 		if n := frozen.running.fenced(); n < len(held) {
-			return fmt.Errorf("%d of %d late settlements were refused", n, len(held))
+			return fmt.Errorf("%d of %d late settlements were refused\n%s", n, len(held), frozen.running.attempts(held))
 		}
 		return nil
 	})
