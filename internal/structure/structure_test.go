@@ -42,6 +42,7 @@ var arrows = map[string][]string{
 	"internal/pipeline/pipelinetest": {"internal/pipeline", "internal/rule", "connectors"},
 	"internal/ledger":                {"internal/chat", "connectors"},
 	"internal/ledger/row":            {"internal/ledger", "internal/chat", "connectors"},
+	"internal/ledger/ledgertest":     {"internal/ledger", "internal/chat", "internal/chat/chattest", "connectors"},
 	"internal/ledger/*":              {"internal/ledger", "internal/ledger/row", "internal/chat", "connectors"},
 	"internal/intake":                {"internal/chat", "internal/source", "internal/pipeline", "internal/ledger", "internal/metrics", "internal/trace"},
 	"internal/delivery":              {"internal/chat", "internal/ledger", "internal/pipeline", "connectors", "internal/metrics", "internal/trace"},

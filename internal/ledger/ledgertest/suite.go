@@ -82,6 +82,7 @@ func Run(t *testing.T, s Suite) {
 			}
 		})
 	}
+	t.Run("fresh", func(t *testing.T) { runFresh(t, s) })
 	t.Run("at once", func(t *testing.T) { runAtOnce(t, s) })
 	t.Run("killed", func(t *testing.T) { runCrash(t, s) })
 	t.Run("model", func(t *testing.T) { runModel(t, s) })

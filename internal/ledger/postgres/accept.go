@@ -230,6 +230,9 @@ func (d *desk) fanOut(a *arrival, k *talk, expired bool) error {
 	if !reached {
 		a.answer.Result = ledger.Unrouted
 	}
+	c, uses := a.Hook.Conversation, len(a.answer.Targets)
+	c.ID, c.Revision, c.Transcript = k.ID, k.Revision, nil
+	d.then = append(d.then, func() { d.ledger.fresh.Put(c, len(a.Hook.Raw), uses) })
 	return nil
 }
 

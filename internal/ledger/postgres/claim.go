@@ -29,6 +29,7 @@ type leased struct {
 	id       string
 	day      int
 	delivery ledger.Delivery
+	fresh    bool   // its conversation is there already
 	packed   []byte // the conversation; nil: it is missing
 }
 
@@ -125,11 +126,14 @@ func (c *claims) lease(t *tx) error {
 	return nil
 }
 
-// readBodies reads the conversations with the commit, day by day, so that other partitions are left alone.
+// readBodies reads the conversations with the commit, day by day, so that other partitions are left alone. What this
+// replica has just accepted it knows.
 func (c *claims) readBodies(t *tx) {
 	byDay := map[int][]*leased{}
 	for _, g := range c.found {
-		byDay[g.day] = append(byDay[g.day], g)
+		if g.delivery.Conversation, g.fresh = t.ledger.fresh.Take(g.id, g.row.Want); !g.fresh {
+			byDay[g.day] = append(byDay[g.day], g)
+		}
 	}
 	for day, all := range byDay {
 		numbers, revisions := make([]int64, len(all)), make([]int32, len(all))
@@ -168,7 +172,7 @@ func (c *claims) readNext(t *tx) {
 // of a conversation that had lost its bodies, has moved it to another day meanwhile. What is leased keeps its body, so
 // what is not found now is missing.
 func (l *Ledger) findBody(ctx context.Context, g *leased) error {
-	if g.packed != nil {
+	if g.fresh || g.packed != nil {
 		return nil
 	}
 	err := l.read(ctx, `SELECT b.decoded FROM conversation c JOIN body b ON b.day = c.day AND b.conversation = c.number AND b.revision = $2
@@ -180,7 +184,10 @@ func (l *Ledger) findBody(ctx context.Context, g *leased) error {
 }
 
 func (l *Ledger) unpack(g *leased) (err error) {
-	if g.packed == nil {
+	switch {
+	case g.fresh:
+		return nil
+	case g.packed == nil:
 		return row.ErrNoBody
 	}
 	g.delivery.Conversation, err = l.codec.UnpackConversation(g.packed, g.delivery.ID, g.delivery.Revision)

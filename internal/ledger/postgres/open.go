@@ -75,6 +75,7 @@ type Ledger struct {
 	slot    int16 // of accepts; slot + 2 of settles, so that no hook waits for the commit of one; slot + 1 of everything else
 	replica string
 
+	fresh     row.Fresh              // conversations that this replica has accepted just now
 	config    atomic.Pointer[string] // hash of the configuration that was saved last; nil: none
 	pruned    atomic.Int64           // when snapshots that nobody needs were looked for, in microseconds
 	indexed   atomic.Bool            // all indexes are there

@@ -34,6 +34,7 @@ type tx struct {
 	writes *pgx.Batch
 	due    []string        // targets to wake after the commit
 	met    []ledger.Merged // told after the commit
+	then   []func()        // called after the commit, before anybody is woken
 
 	// What many operations add to the same few rows is written once, at the end.
 	counts map[string]row.Counts
@@ -98,6 +99,9 @@ func (l *Ledger) transact(ctx context.Context, slot int16, operations int, read 
 			return &lostError{err}
 		}
 		return err
+	}
+	for _, do := range t.then {
+		do()
 	}
 	l.tell(time.Since(started), operations, t.due, t.met)
 	return nil
@@ -206,7 +210,8 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 		}
 		switch cure {
 		case cureReconnect:
-			l.pool.Reset() // the other connections are as dead
+			l.pool.Reset()   // the other connections are as dead
+			l.fresh.Forget() // a server that takes over may know less
 		case cureDays:
 			if err := l.ensureDays(ctx); err != nil {
 				return explain(err)

@@ -244,7 +244,7 @@ func (a *arrival) fanOut(t *tx, number int64, expired bool) error {
 	c, uses := a.Hook.Conversation, len(a.answer.Targets)
 	c.ID, c.Revision, c.Transcript = a.answer.ID, a.answer.Revision, nil
 	t.op.then = func() {
-		t.ledger.fresh.put(c, len(a.Hook.Raw), uses)
+		t.ledger.fresh.Put(c, len(a.Hook.Raw), uses)
 		t.ledger.indexer.offer(&c, len(a.Hook.Raw))
 	}
 	return nil

@@ -346,7 +346,7 @@ func (l *Ledger) load(ctx context.Context, g *leased) error {
 
 // recall takes the conversation of a delivery from memory, if it was accepted just now.
 func (l *Ledger) recall(g *leased) bool {
-	c, ok := l.fresh.take(g.delivery.ID, g.delivery.Revision)
+	c, ok := l.fresh.Take(g.delivery.ID, g.delivery.Revision)
 	if ok {
 		g.delivery.Conversation = c
 	}

@@ -34,6 +34,12 @@ const (
 	restShare  = 4                      // after an upgrade: how many times the work it rests
 )
 
+// offered names what was accepted just now.
+type offered struct {
+	id       string
+	revision int
+}
+
 // indexer is the goroutine that indexes.
 type indexer struct {
 	ledger *Ledger
@@ -43,7 +49,7 @@ type indexer struct {
 	ended  chan struct{}
 
 	mu    sync.Mutex
-	held  map[freshKey]*chat.Conversation // accepted just now
+	held  map[offered]*chat.Conversation // accepted just now
 	bytes int
 	moved chan struct{} // closed and replaced after every batch
 }
@@ -52,7 +58,7 @@ func startIndexer(l *Ledger) *indexer {
 	ctx, stop := context.WithCancel(context.Background())
 	x := &indexer{
 		ledger: l, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), stop: stop, ended: make(chan struct{}),
-		held: map[freshKey]*chat.Conversation{}, moved: make(chan struct{}),
+		held: map[offered]*chat.Conversation{}, moved: make(chan struct{}),
 	}
 	nudge(x.wake)
 	go x.run(ctx)
@@ -73,7 +79,7 @@ func (x *indexer) offer(c *chat.Conversation, bytes int) {
 	}
 	x.mu.Lock()
 	if x.bytes+bytes <= indexBytes {
-		x.held[freshKey{c.ID, c.Revision}] = c
+		x.held[offered{c.ID, c.Revision}] = c
 		x.bytes += bytes
 	}
 	x.mu.Unlock()
@@ -81,7 +87,7 @@ func (x *indexer) offer(c *chat.Conversation, bytes int) {
 }
 
 // take returns what was offered and forgets it.
-func (x *indexer) take(key freshKey) *chat.Conversation {
+func (x *indexer) take(key offered) *chat.Conversation {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	c := x.held[key]

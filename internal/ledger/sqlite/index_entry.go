@@ -59,7 +59,7 @@ var (
 // describe makes the summary of a conversation. One that cannot be decoded has an empty one: that is for the audit and
 // for its delivery to tell.
 func (x *indexer) describe(ctx context.Context, view *sql.Tx, e *entry) error {
-	c := x.take(freshKey{e.id, e.revision})
+	c := x.take(offered{e.id, e.revision})
 	if c == nil {
 		var packed []byte
 		err := view.QueryRowContext(ctx, `SELECT decoded FROM body WHERE conversation = ? AND revision = ?`, e.number, e.revision).Scan(&packed)

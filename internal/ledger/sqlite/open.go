@@ -71,7 +71,7 @@ type Ledger struct {
 	configs    sync.Map     // hash to packed snapshot: what SaveConfig has kept, for a fresh ledger
 	pruned     atomic.Int64 // when snapshots that nobody needs were looked for, in microseconds
 
-	fresh        fresh // conversations that were accepted just now
+	fresh        row.Fresh // conversations that were accepted just now
 	checkpointer *checkpointer
 	indexer      *indexer              // nil in a ledger that is only looked at
 	renew        atomic.Bool           // the full-text index is damaged and is to be made anew

@@ -76,7 +76,7 @@ func sound(t testing.TB, l *Ledger) {
 // alter runs statements on the writing connection, as no method would.
 func alter(t testing.TB, l *Ledger, statements ...string) {
 	t.Helper()
-	l.fresh = fresh{} // what is altered shall be read
+	l.fresh.Forget() // what is altered shall be read
 	err := l.write(t.Context(), func(tx *tx) error {
 		for _, s := range statements {
 			if _, err := tx.conn.ExecContext(context.Background(), s); err != nil {

@@ -1,7 +1,7 @@
-// This file keeps what was accepted just now in memory, so that a delivery that follows at once need not read it back
-// and decode it again.
+// This file keeps what a process has accepted just now in its memory, so that a delivery that follows at once need not
+// read it back and decode it again.
 
-package sqlite
+package row
 
 import (
 	"slices"
@@ -12,16 +12,17 @@ import (
 )
 
 const (
-	// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read from the file.
+	// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read back.
 	freshBytes = 2 << 20
 	// freshFor is how long it is kept when others want the room: what was accepted first is claimed first, so that of a
 	// backlog that is being delivered the newest would never be used.
 	freshFor = 5 * time.Second
 )
 
-// fresh holds conversations between their commit and the claims that follow. Each is dropped when every delivery that it
-// was accepted for has been claimed once, or when it is old and newer ones need the room. The zero value is ready for use.
-type fresh struct {
+// Fresh holds conversations between their commit and the claims that follow. Each is dropped when every delivery that it
+// was accepted for has been claimed here once, or when it is old and newer ones need the room. It is safe for use by
+// several goroutines; the zero value is ready.
+type Fresh struct {
 	mu    sync.Mutex
 	held  map[freshKey]*freshEntry
 	queue []freshKey // in the order of put; may name what has been dropped
@@ -39,11 +40,11 @@ type freshEntry struct {
 	since        time.Time
 }
 
-// put keeps a conversation for so many claims, in place of what had its id and revision before: in a ledger that began
+// Put keeps a conversation for so many claims, in place of what had its id and revision before: in a ledger that began
 // anew that may have been another one. bytes is the size of its body.
-func (f *fresh) put(c chat.Conversation, bytes, uses int) { f.putAt(c, bytes, uses, time.Now()) }
+func (f *Fresh) Put(c chat.Conversation, bytes, uses int) { f.putAt(c, bytes, uses, time.Now()) }
 
-func (f *fresh) putAt(c chat.Conversation, bytes, uses int, now time.Time) {
+func (f *Fresh) putAt(c chat.Conversation, bytes, uses int, now time.Time) {
 	key := freshKey{c.ID, c.Revision}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -60,7 +61,7 @@ func (f *fresh) putAt(c chat.Conversation, bytes, uses int, now time.Time) {
 }
 
 // room makes room for bytes, if what would have to go is old.
-func (f *fresh) room(bytes int, now time.Time) bool {
+func (f *Fresh) room(bytes int, now time.Time) bool {
 	for len(f.queue) > 0 {
 		oldest, held := f.held[f.queue[0]]
 		switch {
@@ -75,8 +76,8 @@ func (f *fresh) room(bytes int, now time.Time) bool {
 	return true
 }
 
-// take returns a conversation that is still here. It is shared: nobody may change what it points to.
-func (f *fresh) take(id string, revision int) (chat.Conversation, bool) {
+// Take returns a conversation that is still here. It is shared: nobody may change what it points to.
+func (f *Fresh) Take(id string, revision int) (chat.Conversation, bool) {
 	key := freshKey{id, revision}
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -90,14 +91,21 @@ func (f *fresh) take(id string, revision int) (chat.Conversation, bool) {
 	return e.conversation, true
 }
 
-func (f *fresh) drop(key freshKey) {
+// Forget drops everything.
+func (f *Fresh) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held, f.queue, f.bytes = nil, nil, 0
+}
+
+func (f *Fresh) drop(key freshKey) {
 	if e, ok := f.held[key]; ok {
 		f.bytes -= e.bytes
 		delete(f.held, key)
 	}
 }
 
-// asStored is c as it comes back from the file: what is empty is absent, and a time is no reading of a monotonic clock.
+// asStored is c as UnpackConversation returns it: what is empty is absent, and a time is no reading of a monotonic clock.
 func asStored(c chat.Conversation) chat.Conversation {
 	c.ReceivedAt = c.ReceivedAt.Round(0)
 	c.Extra, c.Person.Vars = orNil(c.Extra), orNil(c.Person.Vars)
