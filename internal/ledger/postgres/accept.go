@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -50,6 +51,9 @@ type desk struct {
 
 // acceptAll stores a batch of hooks in one transaction.
 func (l *Ledger) acceptAll(ctx context.Context, batch []*waiting[arrival]) error {
+	if len(batch) >= busyBatch {
+		l.busyAt.Store(time.Now().UnixNano())
+	}
 	if err := l.measure(ctx); err != nil {
 		return err
 	}
@@ -63,6 +67,7 @@ func (l *Ledger) acceptAll(ctx context.Context, batch []*waiting[arrival]) error
 	}
 	read := func(b *pgx.Batch) {
 		d = desk{}
+		byIndex(b)
 		// Nobody moves bodies to another day meanwhile.
 		b.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, l.key("move", ""))
 		if len(sessions) == 0 {

@@ -84,6 +84,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 
 func (c *claims) find(b *pgx.Batch) {
 	c.found = nil
+	byIndex(b)
 	each(b, func(rows pgx.Rows) error {
 		g := &leased{}
 		r, err := scanRow(rows, &g.id, &g.day)

@@ -28,12 +28,22 @@ const (
 	// indexPatience is for about how long a list waits until what has come in is indexed. After an upgrade of a large
 	// ledger that is not enough, and a list shows what there is.
 	indexPatience = 2 * time.Second
+	// giveWayFor is how long the indexer leaves processors and database to a crowd of hooks, if no list waits for it.
+	giveWayFor = 30 * time.Second
+	// busyBatch is how many hooks are a crowd that commit together, busyFor how long others may be expected after them.
+	busyBatch = 8
+	busyFor   = 250 * time.Millisecond
 )
 
+// givesWay tells whether the indexer lets hooks go first, which were a crowd at busy and of which all were indexed at done.
+func givesWay(now, busy, done time.Time) bool {
+	return now.Sub(busy) < busyFor && now.Sub(done) < giveWayFor
+}
+
 // index brings summaries up to date until ctx ends: one replica at a time, the others look whether it is still there. It
-// rests as long as it works, so that under load hooks and deliveries have the better half of the database.
+// gives way to hooks, but not for ever; then it rests as long as it works, so that they have the better half of the database.
 func (l *Ledger) index(ctx context.Context) {
-	wait := indexGap
+	wait, done := indexGap, time.Now()
 	for {
 		select {
 		case <-time.After(wait):
@@ -45,9 +55,14 @@ func (l *Ledger) index(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
+		if wait = indexGap; givesWay(began, time.Unix(0, l.busyAt.Load()), done) {
+			continue
+		}
 		more, err := l.indexSome(ctx, false)
-		if wait = indexGap; more {
+		if more {
 			wait = time.Since(began)
+		} else {
+			done = time.Now()
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Logger.Debug("indexing failed; it is tried again", "error", err)
@@ -106,6 +121,7 @@ func (l *Ledger) indexSome(ctx context.Context, wait bool) (more bool, err error
 	}
 	mine := false
 	err = l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+		byIndex(b)
 		b.Queue(`SET LOCAL synchronous_commit = off`) // what is lost is indexed again
 		b.Queue(`SET LOCAL lock_timeout = '1s'`)
 		each(b, func(rows pgx.Rows) error { return rows.Scan(&mine) }, lock, l.key("index", ""))

@@ -79,6 +79,7 @@ type Ledger struct {
 	config    atomic.Pointer[string] // hash of the configuration that was saved last; nil: none
 	pruned    atomic.Int64           // when snapshots that nobody needs were looked for, in microseconds
 	indexed   atomic.Bool            // all indexes are there
+	busyAt    atomic.Int64           // when many hooks committed together last, in nanoseconds
 	names     atomic.Pointer[names]  // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	room      room

@@ -34,6 +34,7 @@ func (l *Ledger) settleAll(ctx context.Context, batch []*waiting[settling]) erro
 	renames := l.names.Load().list()
 	var found talks
 	read := func(b *pgx.Batch) {
+		byIndex(b)
 		b.Queue(`SELECT pg_advisory_xact_lock_shared($1)`, l.key("move", ""))
 		if ids := idsOf(batch); len(renames) > 0 {
 			found.queue(b, `id = ANY ($1)`, ids)

@@ -110,6 +110,13 @@ func (l *Ledger) transact(ctx context.Context, slot int16, operations int, read 
 // send makes one round trip.
 func (t *tx) send(b *pgx.Batch) error { return t.conn.SendBatch(t.ctx, b).Close() }
 
+// byIndex keeps the planner to indexes for the rest of the transaction. Whoever works on a few rows of large tables asks for
+// it: a statement that is planned while a table is small, or before the server has counted it, would read all of it, and
+// that plan is kept until the table is counted the next time.
+func byIndex(b *pgx.Batch) {
+	b.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
+}
+
 // each queues a query and calls scan for each of its rows.
 func each(b *pgx.Batch, scan func(pgx.Rows) error, sql string, args ...any) {
 	b.Queue(sql, args...).Query(func(rows pgx.Rows) error {
