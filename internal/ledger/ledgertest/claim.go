@@ -20,6 +20,7 @@ var claimCases = map[string]func(*desk){
 	"targets are apart":                     claimTargets,
 	"the observer hears of what is due":     claimObserved,
 	"gauges of what is due":                 claimGauges,
+	"the oldest is told, tried or not":      claimOldest,
 }
 
 func claimOrder(d *desk) {
@@ -181,6 +182,35 @@ func claimObserved(d *desk) {
 	d.close()
 	d.equal("heard beside that", len(heard), 0)
 	d.start()
+}
+
+// claimOldest has the oldest one wait for its first attempt, be under way, wait for another one, start again, and be gone.
+func claimOldest(d *desk) {
+	var at []time.Time
+	for i := range 3 {
+		d.accept(to(hook(fmt.Sprint("c", i), 5, "a"), "help"), ledger.Accepted, 1)
+		page, err := d.operator().Deliveries(d.Context(), ledger.Filter{IDs: []string{fmt.Sprint("c", i)}}, ledger.Page{})
+		d.must(err)
+		at = append(at, page.Items[0].Since)
+	}
+	oldest := func(when string, want time.Time) {
+		d.Helper()
+		if got := d.stats().Targets["help"].OldestPending; !got.Equal(want) {
+			d.Fatalf("%s: the oldest is pending since %s, want %s", when, got, want)
+		}
+	}
+	oldest("untried", at[0])
+	all := d.claimAll("help", lease).Deliveries
+	oldest("all under way", at[0])
+	d.settle(all[1], ledger.Pending, later)
+	oldest("the second waits for another attempt", at[0])
+	d.settle(all[0], ledger.Delivered, delivered)
+	oldest("the first is delivered", at[1])
+	d.accept(to(hook("c3", 5, "a"), "help"), ledger.Accepted, 1)
+	d.settle(all[2], ledger.Dead, dead)
+	oldest("a new one waits beside the second", at[1])
+	d.reopen()
+	oldest("started again", at[1])
 }
 
 func claimGauges(d *desk) {

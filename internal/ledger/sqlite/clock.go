@@ -20,12 +20,12 @@ const backTodayQuery = `UPDATE delivery SET due_at = ?1, pending_since = min(pen
 	WHERE state = 0 AND trying = 0 AND (pending_since > ?2 OR settled_at > ?2)`
 
 // backToday repairs the times of pending deliveries after the clock was set back. It looks at the ends of indexes first,
-// so it costs nothing while clocks are right.
+// so it costs nothing while clocks are right: what has not been tried yet falls due when it is pending since.
 func backToday(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	ahead := row.Micros(now.Add(clockSlack))
 	var suspicious bool
 	err := conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM counter c WHERE
-		(SELECT max(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0) > ?1 OR
+		(SELECT max(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0 AND d.due_at <> d.pending_since) > ?1 OR
 		(SELECT max(due_at) FROM delivery d WHERE d.target = c.target AND d.state = 0) > ?1)`, ahead).Scan(&suspicious)
 	if err != nil || !suspicious {
 		return err

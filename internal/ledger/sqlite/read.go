@@ -104,20 +104,32 @@ func (l *Ledger) Stats(ctx context.Context) (ledger.Stats, error) {
 	return s, errors.Join(targetStats(ctx, view, s.Targets), totals(ctx, view, &s), lastHooks(ctx, view, s.LastHook), l.bytes(&s.Bytes))
 }
 
+// What the gauges read of the pending deliveries of target c. One that has not been tried yet falls due at the time that it
+// is pending since; the others are in an index, and fall due later than that.
+const (
+	firstDueQuery    = `SELECT min(due_at) FROM delivery d WHERE d.target = c.target AND d.state = 0`
+	oldestTriedQuery = `SELECT min(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0 AND d.due_at <> d.pending_since`
+)
+
 func targetStats(ctx context.Context, view *sql.Tx, into map[string]ledger.TargetStats) error {
 	rows, err := view.QueryContext(ctx, `SELECT target, accepted, pending, delivered, dead, skipped, superseded, dead_rows,
-		coalesce((SELECT min(pending_since) FROM delivery d WHERE d.target = c.target AND d.state = 0), 0),
-		coalesce((SELECT min(due_at) FROM delivery d WHERE d.target = c.target AND d.state = 0 AND d.due_at <= ?), 0)
-		FROM counter c`, row.Micros(time.Now()))
+		coalesce((`+oldestTriedQuery+`), 0), coalesce((`+firstDueQuery+`), 0) FROM counter c`)
 	if err != nil {
 		return err
 	}
+	now := row.Micros(time.Now())
 	return each(rows, func(rows *sql.Rows) error {
 		var name string
 		var t ledger.TargetStats
-		var oldest, overdue int64
-		err := rows.Scan(&name, &t.Accepted, &t.Pending, &t.Delivered, &t.Dead, &t.Skipped, &t.Superseded, &t.DeadRows, &oldest, &overdue)
-		t.OldestPending, t.Overdue = row.FromMicros(oldest), row.FromMicros(overdue)
+		var oldest, due int64
+		err := rows.Scan(&name, &t.Accepted, &t.Pending, &t.Delivered, &t.Dead, &t.Skipped, &t.Superseded, &t.DeadRows, &oldest, &due)
+		if oldest == 0 || due < oldest {
+			oldest = due
+		}
+		t.OldestPending = row.FromMicros(oldest)
+		if due <= now {
+			t.Overdue = row.FromMicros(due)
+		}
 		into[name] = t
 		return err
 	})

@@ -147,8 +147,8 @@ func TestQueryPlans(t *testing.T) {
 	for query, want := range map[string]string{
 		claimQuery: "USING INDEX due (target=? AND due_at<?)",
 		nextQuery:  "USING COVERING INDEX due (target=?)",
-		`SELECT min(pending_since) FROM delivery d WHERE d.target = ? AND d.state = 0`:                             "INDEX waiting (target=?)",
-		`SELECT min(due_at) FROM delivery d WHERE d.target = ? AND d.state = 0 AND d.due_at <= ?`:                  "INDEX due (target=? AND due_at<?)",
+		strings.Replace(oldestTriedQuery, "c.target", "?", 1):                                                      "INDEX waiting (target=?)",
+		strings.Replace(firstDueQuery, "c.target", "?", 1):                                                         "INDEX due (target=?)",
 		`SELECT ` + knownColumns + ` FROM conversation WHERE session = ? AND session <> '' ORDER BY ended_at DESC`: "INDEX session (session=?)",
 	} {
 		args := []any{"help", 1, 1}[:strings.Count(query, "?")]

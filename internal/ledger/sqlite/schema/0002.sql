@@ -10,6 +10,8 @@ ALTER TABLE delivery ADD COLUMN pinned    TEXT    NOT NULL DEFAULT '';  -- hash:
 ALTER TABLE delivery ADD COLUMN imported  INTEGER NOT NULL DEFAULT 0;   -- 1: only imported hooks have asked for it
 DROP INDEX due;
 CREATE INDEX due ON delivery (target, due_at, trying) WHERE state = 0; -- with what a start looks for: leases
+DROP INDEX waiting;
+CREATE INDEX waiting ON delivery (target, pending_since) WHERE state = 0 AND due_at <> pending_since; -- the others are in due
 CREATE INDEX listing ON delivery (target, state, conversation);
 CREATE INDEX failing ON delivery (target, class, state, conversation, failed_at, imported) WHERE class <> '';
 CREATE INDEX failed ON delivery (failed_at) WHERE failed_at > 0;
