@@ -287,19 +287,19 @@ func (w *writer) commit(batch []*operation) {
 	}
 	// Who is woken last runs first when the writer waits again: that shall be the one whose sender waits.
 	served := w.handOver()
-	for _, op := range batch {
-		if op.err == nil && op.claim.waits() {
-			w.park(op)
-		} else {
-			close(op.done)
-		}
-	}
 	if observer.Due != nil {
 		slices.Sort(due)
 		for _, target := range slices.Compact(due) {
 			if !slices.Contains(served, target) {
 				observer.Due(target)
 			}
+		}
+	}
+	for _, op := range batch {
+		if op.err == nil && op.claim.waits() {
+			w.park(op)
+		} else {
+			close(op.done)
 		}
 	}
 }
