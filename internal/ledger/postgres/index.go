@@ -32,12 +32,13 @@ const (
 	giveWayFor = 30 * time.Second
 	// busyBatch is how many hooks are a crowd that commit together, busyFor how long others may be expected after them.
 	busyBatch = 8
-	busyFor   = 250 * time.Millisecond
+	busyFor   = 50 * time.Millisecond
 )
 
-// givesWay tells whether the indexer lets hooks go first, which were a crowd at busy and of which all were indexed at done.
-func givesWay(now, busy, done time.Time) bool {
-	return now.Sub(busy) < busyFor && now.Sub(done) < giveWayFor
+// givesWay tells whether the indexer lets hooks go first, which were a crowd at busy. All that had come was indexed at
+// done, and a list waited for what had not been at wanted.
+func givesWay(now, busy, done, wanted time.Time) bool {
+	return now.Sub(busy) < busyFor && now.Sub(done) < giveWayFor && now.Sub(wanted) >= giveWayFor
 }
 
 // index brings summaries up to date until ctx ends: one replica at a time, the others look whether it is still there. It
@@ -55,14 +56,15 @@ func (l *Ledger) index(ctx context.Context) {
 			continue
 		}
 		began := time.Now()
-		if wait = indexGap; givesWay(began, time.Unix(0, l.busyAt.Load()), done) {
+		if wait = indexGap; givesWay(began, time.Unix(0, l.busyAt.Load()), done, time.Unix(0, l.wantedAt.Load())) {
 			continue
 		}
 		more, err := l.indexSome(ctx, false)
-		if more {
+		switch {
+		case more:
 			wait = time.Since(began)
-		} else {
-			done = time.Now()
+		case err == nil:
+			done = time.Now() // by another replica perhaps
 		}
 		if err != nil && ctx.Err() == nil {
 			l.options.Logger.Debug("indexing failed; it is tried again", "error", err)
@@ -80,6 +82,7 @@ func (l *Ledger) catchUp(ctx context.Context) error {
 		if err != nil || !behind {
 			return err
 		}
+		l.wantedAt.Store(time.Now().UnixNano())
 		more, err := l.indexSome(ctx, true)
 		if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == "55P03" {
 			return nil // a replica is at it and hangs

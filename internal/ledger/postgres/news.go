@@ -186,6 +186,7 @@ func (l *Ledger) hear(ctx context.Context, conn *pgx.Conn) {
 			l.hearOn(ctx, conn)
 			_ = conn.Close(context.WithoutCancel(ctx))
 			failures = 0
+			l.fresh.Forget() // a server that takes over may know less
 		}
 		if ctx.Err() != nil {
 			return

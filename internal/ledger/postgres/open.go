@@ -63,6 +63,8 @@ const (
 	// lost connection, a deadlock, a server that starts. A hook comes once, so it has more.
 	hookPatience = 8 * time.Second
 	patience     = 2 * time.Second
+	// freshFor is short, for what another replica has claimed takes the room of what is claimed here.
+	freshFor = 500 * time.Millisecond
 )
 
 // Ledger is an open ledger. Open makes one.
@@ -80,6 +82,7 @@ type Ledger struct {
 	pruned    atomic.Int64           // when snapshots that nobody needs were looked for, in microseconds
 	indexed   atomic.Bool            // all indexes are there
 	busyAt    atomic.Int64           // when many hooks committed together last, in nanoseconds
+	wantedAt  atomic.Int64           // when a list waited for the indexer last, in nanoseconds
 	names     atomic.Pointer[names]  // nil: nothing has been renamed
 	retention atomic.Pointer[ledger.Retention]
 	room      room
@@ -127,7 +130,7 @@ func Open(ctx context.Context, url string, o Options) (_ *Ledger, err error) {
 	}
 	l := &Ledger{
 		squeezing: make(chan struct{}, 1), options: o, place: place(config), slot: int16(3 * rand.IntN(slots/3)), replica: strconv.FormatUint(rand.Uint64(), 36),
-		schema: config.ConnConfig.RuntimeParams["search_path"],
+		schema: config.ConnConfig.RuntimeParams["search_path"], fresh: row.Fresh{For: freshFor},
 	}
 	l.Keep(o.Retention)
 	if err := l.open(ctx, config); err != nil {

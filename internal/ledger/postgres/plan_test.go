@@ -73,4 +73,36 @@ func TestE2EPostgresByIndex(t *testing.T) {
 	if whole != "" {
 		t.Errorf("read row by row: %s", whole)
 	}
+	if err := conn.QueryRow(t.Context(), `SELECT coalesce(string_agg(format('%s entries of %s', idx_tup_read, indexrelname), ', '), '') FROM pg_stat_user_indexes
+		WHERE schemaname = current_schema() AND idx_tup_read > $1`, 25*conversations).Scan(&whole); err != nil {
+		t.Fatal(err)
+	}
+	if whole != "" {
+		t.Errorf("read entry by entry: %s", whole)
+	}
+}
+
+// What was accepted just now is delivered without its body being read back: one that nobody can read does not matter
+// before the second attempt.
+func TestE2EPostgresFresh(t *testing.T) {
+	t.Parallel()
+	at := url(t)
+	l := open(t, at, Options{})
+	accept(t, l, hook("c1", "help"))
+	sql(t, at, `UPDATE body SET decoded = ''`)
+	for n, readable := range []bool{true, false} {
+		got, err := l.Claim(t.Context(), ledger.Claim{Target: "help", Limit: 1, Lease: time.Hour})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Deliveries) == 1 != readable || len(got.Crashed) == 1 == readable {
+			t.Fatalf("claim %d: %+v, want it readable: %v", n+1, got, readable)
+		}
+		for _, d := range got.Deliveries {
+			s := ledger.Settlement{ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, Tried: true, DueAt: time.Now()}
+			if _, err := l.Settle(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }

@@ -141,7 +141,10 @@ func (l *Ledger) expire(ctx context.Context, now, until time.Time) error {
 		}
 		err = l.once(ctx, patience, func() error {
 			var found talks
-			return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) { found.queue(b, `number = ANY ($1) AND bodies`, numbers) }, func(t *tx) error {
+			return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+				byIndex(b)
+				found.queue(b, `number = ANY ($1) AND bodies`, numbers)
+			}, func(t *tx) error {
 				gone := []int64{}
 				for _, k := range found {
 					if t.expire(k, now, until) {

@@ -272,6 +272,7 @@ func (l *Ledger) strip(ctx context.Context, day int, bytes int64) (freed int64, 
 			sizes := map[int64]int64{}
 			won = 0
 			return l.transact(ctx, l.slot+1, 1, func(b *pgx.Batch) {
+				byIndex(b)
 				found.queue(b, `number = ANY ($1) AND day = $2 AND bodies`, numbers, day)
 				each(b, func(rows pgx.Rows) error {
 					var number, size int64

@@ -112,7 +112,8 @@ func (t *tx) send(b *pgx.Batch) error { return t.conn.SendBatch(t.ctx, b).Close(
 
 // byIndex keeps the planner to indexes for the rest of the transaction. Whoever works on a few rows of large tables asks for
 // it: a statement that is planned while a table is small, or before the server has counted it, would read all of it, and
-// that plan is kept until the table is counted the next time.
+// that plan is kept until the table is counted the next time. All who use a text that hooks use ask for it, for a plan
+// belongs to the text.
 func byIndex(b *pgx.Batch) {
 	b.Queue(`SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`)
 }
@@ -208,6 +209,9 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 			return fmt.Errorf("the database did not answer in time: %w", ctx.Err())
 		}
 		cure := remedy(err)
+		if cure == cureReconnect {
+			l.fresh.Forget() // a server that takes over may know less
+		}
 		wait := time.Duration(rand.Int64N(int64(min(10*time.Millisecond<<min(n, 6), 500*time.Millisecond)))) + time.Millisecond
 		if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == diskFull {
 			l.room.lacking.Store(true)
@@ -217,8 +221,7 @@ func (l *Ledger) persist(ctx context.Context, allowed time.Duration, do func() e
 		}
 		switch cure {
 		case cureReconnect:
-			l.pool.Reset()   // the other connections are as dead
-			l.fresh.Forget() // a server that takes over may know less
+			l.pool.Reset() // the other connections are as dead
 		case cureDays:
 			if err := l.ensureDays(ctx); err != nil {
 				return explain(err)

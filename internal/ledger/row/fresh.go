@@ -4,6 +4,7 @@
 package row
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -14,8 +15,8 @@ import (
 const (
 	// freshBytes bounds what is kept, in bytes of the bodies as they were sent. What does not fit is read back.
 	freshBytes = 2 << 20
-	// freshFor is how long it is kept when others want the room: what was accepted first is claimed first, so that of a
-	// backlog that is being delivered the newest would never be used.
+	// freshFor is for how long nobody else gets its room: what was accepted first is claimed first, so that of a backlog
+	// that is being delivered the newest would never be used.
 	freshFor = 5 * time.Second
 )
 
@@ -23,6 +24,8 @@ const (
 // was accepted for has been claimed here once, or when it is old and newer ones need the room. It is safe for use by
 // several goroutines; the zero value is ready.
 type Fresh struct {
+	For time.Duration // how long nobody else gets the room of what is held; 0: five seconds
+
 	mu    sync.Mutex
 	held  map[freshKey]*freshEntry
 	queue []freshKey // in the order of put; may name what has been dropped
@@ -67,7 +70,7 @@ func (f *Fresh) room(bytes int, now time.Time) bool {
 		switch {
 		case held && f.bytes+bytes <= freshBytes && len(f.queue) < 2*len(f.held)+64:
 			return true
-		case held && f.bytes+bytes > freshBytes && now.Sub(oldest.since) < freshFor:
+		case held && f.bytes+bytes > freshBytes && now.Sub(oldest.since) < cmp.Or(f.For, freshFor):
 			return false
 		}
 		f.drop(f.queue[0])

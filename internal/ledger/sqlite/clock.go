@@ -16,11 +16,12 @@ import (
 const clockSlack = time.Hour
 
 // backTodayQuery makes due what was accepted or tried in the future. What is leased is let be.
-const backTodayQuery = `UPDATE delivery SET due_at = ?1, pending_since = min(pending_since, ?1), settled_at = min(settled_at, ?1)
-	WHERE state = 0 AND trying = 0 AND (pending_since > ?2 OR settled_at > ?2)`
+const backTodayQuery = `UPDATE delivery INDEXED BY due SET due_at = ?1, pending_since = min(pending_since, ?1), settled_at = min(settled_at, ?1)
+	WHERE target IN (SELECT target FROM counter) AND state = 0 AND due_at > ?2 AND trying = 0 AND (pending_since > ?2 OR settled_at > ?2)`
 
 // backToday repairs the times of pending deliveries after the clock was set back. It looks at the ends of indexes first,
-// so it costs nothing while clocks are right: what has not been tried yet falls due when it is pending since.
+// and while clocks are right at nothing else but what waits for longer than clockSlack. What has not been tried yet falls
+// due when it is pending since.
 func backToday(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	ahead := row.Micros(now.Add(clockSlack))
 	var suspicious bool
