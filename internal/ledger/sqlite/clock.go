@@ -15,14 +15,18 @@ import (
 // clockSlack is how far ahead of the clock a time may be that was taken from it. Backoffs and holds are no such times.
 const clockSlack = time.Hour
 
-// backTodayQuery makes due what was accepted or tried in the future. What is leased is let be.
-const backTodayQuery = `UPDATE delivery INDEXED BY due SET due_at = ?1, pending_since = min(pending_since, ?1), settled_at = min(settled_at, ?1)
-	WHERE target IN (SELECT target FROM counter) AND state = 0 AND due_at > ?2 AND trying = 0 AND (pending_since > ?2 OR settled_at > ?2)`
+// What was accepted or tried in the future is made due, and is pending since now at the latest. What is leased is let be.
+const (
+	backToday = `SET due_at = ?1, pending_since = min(pending_since, ?1), settled_at = min(settled_at, ?1)
+		WHERE target IN (SELECT target FROM counter) AND state = 0 AND trying = 0`
+	backTodayDue     = `UPDATE delivery INDEXED BY due ` + backToday + ` AND due_at > ?2 AND (pending_since > ?2 OR settled_at > ?2)`
+	backTodayWaiting = `UPDATE delivery INDEXED BY waiting ` + backToday + ` AND due_at <> pending_since AND pending_since > ?2`
+)
 
-// backToday repairs the times of pending deliveries after the clock was set back. It looks at the ends of indexes first,
+// setRight repairs the times of pending deliveries after the clock was set back. It looks at the ends of indexes first,
 // and while clocks are right at nothing else but what waits for longer than clockSlack. What has not been tried yet falls
 // due when it is pending since.
-func backToday(ctx context.Context, conn *sql.Conn, now time.Time) error {
+func setRight(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	ahead := row.Micros(now.Add(clockSlack))
 	var suspicious bool
 	err := conn.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM counter c WHERE
@@ -31,18 +35,22 @@ func backToday(ctx context.Context, conn *sql.Conn, now time.Time) error {
 	if err != nil || !suspicious {
 		return err
 	}
-	_, err = conn.ExecContext(ctx, backTodayQuery, row.Micros(now), ahead)
-	return err
+	for _, query := range []string{backTodayDue, backTodayWaiting} {
+		if _, err := conn.ExecContext(ctx, query, row.Micros(now), ahead); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// setClockRight is backToday for a ledger that is open.
+// setClockRight is setRight for a ledger that is open.
 func (l *Ledger) setClockRight(ctx context.Context) (more bool, err error) {
 	return false, l.write(ctx, func(t *tx) error {
 		t.wrote = true
 		if err := t.sow(); err != nil {
 			return err
 		}
-		if err := backToday(context.Background(), t.conn, t.now); err != nil {
+		if err := setRight(context.Background(), t.conn, t.now); err != nil {
 			return err
 		}
 		return t.rows(`SELECT target FROM counter WHERE pending > 0`, nil, func(rows *sql.Rows) error {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/afterchat/afterchat/internal/ledger"
+	"github.com/afterchat/afterchat/internal/ledger/row"
 )
 
 // However the clock jumps, every hook is delivered, at once as soon as retention has looked, and the books balance.
@@ -99,5 +100,24 @@ func TestLongHold(t *testing.T) {
 	l = open(t, path, Options{})
 	if c := claim(t, l, "help", time.Hour); len(c.Deliveries) != 0 || time.Until(c.Next) < 47*time.Hour {
 		t.Errorf("claimed %+v, want one in two days", c)
+	}
+}
+
+// What was tried again before the clock was noticed to be set back is due already, and no longer pending since the future.
+func TestPendingSinceTheFuture(t *testing.T) {
+	t.Parallel()
+	l := open(t, filepath.Join(t.TempDir(), "ledger.db"), Options{})
+	accept(t, l, hook("c1", "help"))
+	now := time.Now()
+	alter(t, l, fmt.Sprintf(`UPDATE delivery SET pending_since = %d, due_at = %d`, row.Micros(now.Add(5*time.Hour)), row.Micros(now)))
+	if _, err := l.setClockRight(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := l.Deliveries(t.Context(), ledger.Filter{}, ledger.Page{})
+	if err != nil || len(page.Items) != 1 {
+		t.Fatal(page, err)
+	}
+	if since := page.Items[0].Since; since.After(time.Now()) {
+		t.Errorf("pending since %s", since)
 	}
 }

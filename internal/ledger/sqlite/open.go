@@ -208,7 +208,7 @@ func (l *Ledger) open(ctx context.Context) (_ *writer, err error) {
 	if err := voidLeases(ctx, conn, l.clock()); err != nil {
 		return nil, err
 	}
-	if err := backToday(ctx, conn, l.clock()); err != nil {
+	if err := setRight(ctx, conn, l.clock()); err != nil {
 		return nil, err
 	}
 	if err := syncFolder(filepath.Dir(l.path)); err != nil {
