@@ -17,7 +17,7 @@ const nextLine = '\u0085'
 // control characters (CR LF, CR, VT, FF, NEL) becomes LF; a byte that is no UTF-8 becomes U+FFFD.
 func Clean(s string) string {
 	clean := true
-	for i := 0; i < len(s); i++ {
+	for i := Ordinary(s); i < len(s); i++ {
 		if c := s[i]; (c < ' ' || c > '~') && c != '\n' && c != '\t' {
 			clean = false
 			break
@@ -43,7 +43,7 @@ func Clean(s string) string {
 
 // printable tells text of printable ASCII alone, which most values are.
 func printable(s string) bool {
-	for i := range len(s) {
+	for i := Ordinary(s); i < len(s); i++ {
 		if c := s[i]; c < ' ' || c > '~' {
 			return false
 		}

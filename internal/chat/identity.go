@@ -137,7 +137,7 @@ func (c *Conversation) Chain() []uint64 {
 
 // appendQuote is strconv.AppendQuote, which looks up every character in tables; most texts need nothing of that.
 func appendQuote(b []byte, text string) []byte {
-	for i := range len(text) {
+	for i := Ordinary(text); i < len(text); i++ {
 		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			return strconv.AppendQuote(b, text)
 		}

@@ -50,7 +50,7 @@ func (c *Conversation) Render(s Style) Transcript {
 	if len(c.Messages) == 0 {
 		return Transcript{Text: words.empty, HTML: HTML("<p>" + html.EscapeString(words.empty) + "</p>"), Markdown: words.empty}
 	}
-	r := renderer{zone: s.Zone, words: words, names: map[writer]writing{}}
+	r := renderer{zone: s.Zone, words: words}
 	r.grow(c.Messages)
 	for i := range c.Messages {
 		r.message(&c.Messages[i])
@@ -62,9 +62,9 @@ func (c *Conversation) Render(s Style) Transcript {
 type renderer struct {
 	zone                 *time.Location
 	words                labels
-	day                  [3]int // year, month, day of the message before
-	names                map[writer]writing
-	begun                bool // there is a paragraph
+	day                  [3]int  // year, month, day of the message before
+	names                []named // of the first who wrote
+	begun                bool    // there is a paragraph
 	text, html, markdown strings.Builder
 }
 
@@ -93,14 +93,17 @@ func (r *renderer) paragraph() {
 
 // message adds one message. The date is shown when it changes, the time always, an unreadable stamp word for word.
 func (r *renderer) message(m *Message) {
-	when := CleanLine(m.Stamp)
-	if !m.At.IsZero() {
+	var when writing
+	if m.At.IsZero() {
+		when = written(CleanLine(m.Stamp))
+	} else {
 		at := m.At.In(r.zone)
 		if year, month, day := at.Date(); r.day != [3]int{year, int(month), day} {
 			r.day = [3]int{year, int(month), day}
 			r.date(at.Format("2006-01-02"), at.Format("MST"))
 		}
-		when = clock(at)
+		now := clock(at)
+		when = writing{now, now, now}
 	}
 	body := m.Text
 	if body == "" {
@@ -141,19 +144,29 @@ type writer struct {
 	author, id, trigger string
 }
 
-// writing is a name as it is written in each form.
+// writing is a line as it is written in each form.
 type writing struct{ text, html, markdown string }
 
-// who names who wrote m. Few write many messages.
+func written(s string) writing { return writing{s, html.EscapeString(s), EscapeMarkdown(s)} }
+
+type named struct {
+	writer
+	name writing
+}
+
+// who names who wrote m. Few write many messages; of more than eight, the names of the others are written anew each time.
 func (r *renderer) who(m *Message) writing {
 	key := writer{m.Role, m.Author, m.AuthorID, m.Trigger}
-	w, ok := r.names[key]
-	if !ok {
-		name := CleanLine(r.author(m))
-		w = writing{name, html.EscapeString(name), EscapeMarkdown(name)}
-		r.names[key] = w
+	for i := range r.names {
+		if r.names[i].writer == key {
+			return r.names[i].name
+		}
 	}
-	return w
+	name := written(CleanLine(r.author(m)))
+	if len(r.names) < 8 {
+		r.names = append(r.names, named{key, name})
+	}
+	return name
 }
 
 // author names who wrote m. A name that a decoder took from DefaultAuthor is translated.
@@ -181,13 +194,13 @@ func (l labels) someone(role Role, id string) string {
 	return ""
 }
 
-func (r *renderer) line(when string, who writing, body string) {
+func (r *renderer) line(when, who writing, body string) {
 	r.paragraph()
 	gap := ""
-	if when != "" {
-		write(&r.text, "[", when, "]")
-		write(&r.html, "<small>", html.EscapeString(when), "</small>")
-		write(&r.markdown, EscapeMarkdown(when))
+	if when.text != "" {
+		write(&r.text, "[", when.text, "]")
+		write(&r.html, "<small>", when.html, "</small>")
+		write(&r.markdown, when.markdown)
 		gap = " "
 	}
 	if who.text != "" {
@@ -290,6 +303,9 @@ func EscapeMarkdown(s string) string {
 
 // escapeStart escapes what would make a list, a rule or a code block of a line.
 func escapeStart(line string) string {
+	if line == "" || line[0] > '9' && line[0] != '=' {
+		return line
+	}
 	trimmed := strings.TrimLeft(line, " \t")
 	digits := strings.TrimLeft(trimmed, "0123456789")
 	switch {

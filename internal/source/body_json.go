@@ -320,6 +320,7 @@ func (r *jsonReader) literal() (literal string, kind contents) {
 	for i := r.pos + 1; i < len(text); i++ {
 		c := text[i]
 		if ordinary[c] {
+			i += max(0, chat.Ordinary(text[i:])-1)
 			continue
 		}
 		switch {
