@@ -15,11 +15,10 @@ const (
 // which most texts are throughout. It may stop up to seven bytes early at the end of s.
 func Ordinary(s string) int {
 	i := 0
-	for len(s)-i >= 8 {
+	for ; len(s)-i >= 8; i += 8 {
 		if odd := strange(eight(s[i:])); odd != 0 {
 			return i + bits.TrailingZeros64(odd)/8
 		}
-		i += 8
 	}
 	return i
 }
@@ -27,12 +26,11 @@ func Ordinary(s string) int {
 // ordinaryHTML is Ordinary of texts in which < > & are no ordinary characters either.
 func ordinaryHTML(s string) int {
 	i := 0
-	for len(s)-i >= 8 {
+	for ; len(s)-i >= 8; i += 8 {
 		x := eight(s[i:])
-		if odd := strange(x) | equal(x, '<') | equal(x, '>') | equal(x, '&'); odd != 0 {
+		if odd := strange(x) | (equal(x, '<')|equal(x, '>')|equal(x, '&'))&tops; odd != 0 {
 			return i + bits.TrailingZeros64(odd)/8
 		}
-		i += 8
 	}
 	return i
 }
@@ -47,11 +45,8 @@ func eight(s string) uint64 {
 // strange has the highest bit of a byte of x set if that is not printable ASCII, a quotation mark or a backslash. Above
 // the lowest such byte it may be wrong, for sums carry and differences borrow.
 func strange(x uint64) uint64 {
-	return (x|(x+ones)|(x-' '*ones)&^x)&tops | equal(x, '"') | equal(x, '\\')
+	return (x | (x + ones) | (x - ' '*ones) | equal(x, '"') | equal(x, '\\')) & tops
 }
 
-// equal has the highest bit of a byte of x set if that is c; above the lowest such byte it may be wrong.
-func equal(x uint64, c byte) uint64 {
-	x ^= uint64(c) * ones
-	return (x - ones) &^ x & tops
-}
+// equal has the highest bit of a byte of x set if that is c or no ASCII; above the lowest such byte it may be wrong.
+func equal(x uint64, c byte) uint64 { return (x ^ uint64(c)*ones) - ones }

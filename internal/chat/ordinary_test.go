@@ -48,3 +48,11 @@ func fractions(nanoseconds ...int) (at []time.Time) {
 	}
 	return at
 }
+
+func BenchmarkOrdinary(b *testing.B) {
+	text := strings.Repeat("where is my order 4711, ", 200)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		chat.Ordinary(text)
+	}
+}

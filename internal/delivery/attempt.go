@@ -21,12 +21,14 @@ import (
 	"github.com/afterchat/afterchat/internal/pipeline"
 )
 
-// work takes one leased delivery from its attempt to its settlement. It runs in a goroutine of its own.
-func (r *runner) work(ctx context.Context, p *plan, d ledger.Delivery, probe bool) {
+// work takes one leased delivery from its attempt to its settlement, and clears it: others that were claimed with it lie in
+// the same memory, and may take long. It runs in a goroutine of its own.
+func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bool) {
+	defer func() { *d = ledger.Delivery{} }()
 	a := &report{plan: p, delivery: d, probe: probe, ruled: make(chan outcome, 1)}
 	pushes, span := r.engine.options.Traces.Attempt(r.pushes, r.name, d.ID, d.Revision, d.Attempt)
 	a.span = span
-	a.result = r.attempt(ctx, pushes, p, &d)
+	a.result = r.attempt(ctx, pushes, p, d)
 	r.reports <- a
 	o := <-a.ruled
 	settled, err := r.settle(d, a.result, o)
@@ -127,7 +129,7 @@ func objectName(id, target string) string {
 
 // settle writes the outcome to the ledger. While the ledger fails it tries again until the lease ends, for a success
 // that is not written down is sent again.
-func (r *runner) settle(d ledger.Delivery, res result, o outcome) (ledger.Settled, error) {
+func (r *runner) settle(d *ledger.Delivery, res result, o outcome) (ledger.Settled, error) {
 	s := ledger.Settlement{
 		ID: d.ID, Target: d.Target, Revision: d.Revision, Fence: d.Fence, State: o.state, DueAt: o.due,
 		Tried: o.tried, Uncertain: o.uncertain, Receipt: res.receipt, FirstAt: o.firstAt,

@@ -60,7 +60,7 @@ func (r *runner) took(ctx context.Context, c claimed) {
 		return
 	}
 	for _, d := range got.Crashed {
-		r.buried(d)
+		r.buried(&d)
 	}
 	if next := r.nextLook(got, want, now); next.Before(r.lookAt) {
 		r.lookAt = next
@@ -78,10 +78,10 @@ func (r *runner) took(ctx context.Context, c claimed) {
 		stop()
 		ctx = stopped
 	}
-	for _, d := range got.Deliveries {
+	for i := range got.Deliveries {
 		r.inFlight++
 		r.probing.flying = r.probing.flying || c.probe
-		r.employ(job{ctx, c.plan, d, c.probe})
+		r.employ(job{ctx, c.plan, &got.Deliveries[i], c.probe})
 	}
 }
 
@@ -89,7 +89,7 @@ func (r *runner) took(ctx context.Context, c claimed) {
 type job struct {
 	ctx      context.Context
 	plan     *plan
-	delivery ledger.Delivery
+	delivery *ledger.Delivery
 	probe    bool
 }
 
@@ -137,7 +137,7 @@ func (r *runner) nextLook(got ledger.Claimed, want int, now time.Time) time.Time
 }
 
 // counted counts a delivery that came to its end.
-func (r *runner) counted(d ledger.Delivery, became ledger.State) {
+func (r *runner) counted(d *ledger.Delivery, became ledger.State) {
 	m := r.engine.options.Metrics
 	if became == ledger.Dead && d.Imported {
 		m.ImportedDead(r.name) // first: what reads both never finds a death that somebody is called for
@@ -146,7 +146,7 @@ func (r *runner) counted(d ledger.Delivery, became ledger.State) {
 }
 
 // buried tells of a delivery that the ledger has made dead.
-func (r *runner) buried(d ledger.Delivery) {
+func (r *runner) buried(d *ledger.Delivery) {
 	r.engine.options.Metrics.Attempt(r.name, kindCrash, 0)
 	r.counted(d, ledger.Dead)
 	r.log.Error("delivery.attempt", "conversation", d.ID, "revision", d.Revision, "attempt", d.Attempt, "kind", kindCrash,

@@ -70,7 +70,7 @@ func (r *runner) probed(a *report) {
 func (r *runner) rule(a *report, verdict denial) {
 	now := time.Now()
 	t := a.plan.target
-	o := decide(a.delivery, a.result, circumstances{
+	o := decide(*a.delivery, a.result, circumstances{
 		policy: t.Policy, once: t.Once, patience: t.Timeout, now: now, paused: pausedFor(r.state, now), denial: verdict,
 		probe: r.state.Pause.Until, random: r.engine.options.Jitter(),
 	})

@@ -31,7 +31,7 @@ type plan struct {
 // report is a worker's request for a ruling.
 type report struct {
 	plan     *plan // that the attempt was made under
-	delivery ledger.Delivery
+	delivery *ledger.Delivery
 	probe    bool // it was the probe of a paused target
 	result   result
 	span     trace.Attempt

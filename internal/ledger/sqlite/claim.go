@@ -97,7 +97,7 @@ const nextQuery = `SELECT conversation, due_at FROM delivery WHERE target = ? AN
 // leased is a claim that has been written: what a worker gets, but for the conversation.
 type leased struct {
 	number   int64
-	delivery ledger.Delivery
+	delivery *ledger.Delivery
 }
 
 // unreadPause is how long a delivery waits that could not be read.
@@ -107,6 +107,7 @@ const unreadPause = time.Second
 type claims struct {
 	ctx     context.Context // of the caller: nothing is leased after it has ended
 	asked   ledger.Claim
+	room    []ledger.Delivery // what leased points to, in its order
 	leased  []leased
 	crashed []leased
 	next    time.Time
@@ -123,12 +124,12 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 	}
 	ctx = context.WithoutCancel(ctx)
 	var unread error
-	answer := ledger.Claimed{Next: got.next, Waits: true}
+	answer := ledger.Claimed{Next: got.next, Waits: true, Deliveries: got.room[:0]}
 	for i, err := range l.loadAll(ctx, got.leased) {
 		g := got.leased[i]
 		switch {
 		case err == nil:
-			answer.Deliveries = append(answer.Deliveries, g.delivery)
+			answer.Deliveries = append(answer.Deliveries, *g.delivery) // to its own place, or that of one which is not delivered
 		case errors.Is(err, ledger.ErrClosed):
 			return ledger.Claimed{}, err // the leases end with this ledger
 		case isReadError(err):
@@ -138,7 +139,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 			if err := l.bury(ctx, g, err); err != nil {
 				return ledger.Claimed{}, err
 			}
-			answer.Crashed = append(answer.Crashed, g.delivery)
+			answer.Crashed = append(answer.Crashed, *g.delivery)
 		}
 	}
 	if unread != nil && len(answer.Deliveries)+len(answer.Crashed)+len(got.crashed) == 0 {
@@ -149,7 +150,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 		if err := l.load(ctx, &g); err != nil {
 			l.options.Logger.Warn("a crashed delivery cannot be read", "conversation", g.delivery.ID, "target", g.delivery.Target, "error", err)
 		}
-		answer.Crashed = append(answer.Crashed, g.delivery)
+		answer.Crashed = append(answer.Crashed, *g.delivery)
 	}
 	return answer, nil
 }
@@ -170,11 +171,13 @@ func (c *claims) do(t *tx) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	c.leased, c.crashed, c.next = nil, nil, time.Time{}
+	c.room, c.leased, c.crashed, c.next = nil, nil, nil, time.Time{}
 	rows, ids, err := c.due(t)
 	if err != nil {
 		return err
 	}
+	most := min(len(rows)+len(t.planted)-t.sown, c.asked.Limit)
+	c.room, c.leased = make([]ledger.Delivery, 0, most), make([]leased, 0, most)
 	end := t.now.Add(c.asked.Lease)
 	for i, r := range rows {
 		if err := c.lease(t, r, ids[i], end, true); err != nil {
@@ -259,11 +262,13 @@ func (c *claims) lease(t *tx, r *row.Delivery, id string, end time.Time, written
 		return err
 	}
 	if crashed {
-		c.crashed = append(c.crashed, leased{r.Conversation, d})
+		crash := d // so that others need no memory of their own
+		c.crashed = append(c.crashed, leased{r.Conversation, &crash})
 		return t.log(r, r.Want, row.Crash(d, t.now))
 	}
 	t.recent.put(id, r)
-	c.leased = append(c.leased, leased{r.Conversation, d})
+	c.room = append(c.room, d)
+	c.leased = append(c.leased, leased{r.Conversation, &c.room[len(c.room)-1]})
 	return nil
 }
 
@@ -386,6 +391,6 @@ func isReadError(err error) bool {
 
 // bury makes a delivery dead whose conversation cannot be read, so that it is seen and stops nobody else.
 func (l *Ledger) bury(ctx context.Context, g leased, cause error) error {
-	_, err := l.Settle(ctx, row.Unreadable(g.delivery, cause, time.Now()))
+	_, err := l.Settle(ctx, row.Unreadable(*g.delivery, cause, time.Now()))
 	return err
 }
