@@ -22,8 +22,8 @@ import (
 )
 
 // work takes one leased delivery from its attempt to its settlement, and clears it: others that were claimed with it lie in
-// the same memory, and may take long. It runs in a goroutine of its own.
-func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bool) {
+// the same memory, and may take long. It runs in a worker, and returns what the worker tells when it is free again.
+func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bool) finished {
 	defer func() { *d = ledger.Delivery{} }()
 	a := &report{plan: p, delivery: d, probe: probe, ruled: make(chan outcome, 1)}
 	pushes, span := r.engine.options.Traces.Attempt(r.pushes, r.name, d.ID, d.Revision, d.Attempt)
@@ -42,7 +42,7 @@ func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bo
 	case settled.State == ledger.Pending: // a newer revision came meanwhile
 		f.look = a.result.ended
 	}
-	r.finished <- f
+	return f
 }
 
 // attempt renders and pushes d. ctx ends when nothing new may be started; what is under way then goes on until

@@ -1,4 +1,4 @@
-// This file claims: what a runner asks the ledger for, what it does with the answer, and the workers that it employs.
+// This file claims: what a runner asks the ledger for, and what it does with the answer.
 
 package delivery
 
@@ -83,41 +83,6 @@ func (r *runner) took(ctx context.Context, c claimed) {
 		r.probing.flying = r.probing.flying || c.probe
 		r.employ(job{ctx, c.plan, &got.Deliveries[i], c.probe})
 	}
-}
-
-// job is a leased delivery for a worker. Its context ends when nothing new may be started.
-type job struct {
-	ctx      context.Context
-	plan     *plan
-	delivery *ledger.Delivery
-	probe    bool
-}
-
-// idleWorker is how long a worker waits for another job.
-const idleWorker = time.Second
-
-// employ gives a job to a worker that waits for one, whose stack has grown already, or to a new one.
-func (r *runner) employ(j job) {
-	select {
-	case r.jobs <- j:
-		return
-	default:
-	}
-	go func() {
-		timer := time.NewTimer(idleWorker)
-		defer timer.Stop()
-		for {
-			r.work(j.ctx, j.plan, j.delivery, j.probe)
-			timer.Reset(idleWorker)
-			select {
-			case j = <-r.jobs:
-			case <-timer.C:
-				return
-			case <-r.pushes.Done():
-				return
-			}
-		}
-	}()
 }
 
 // nextLook says when to claim again after an answer: at once if there may be more or the ledger waits until there is, else

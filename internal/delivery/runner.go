@@ -71,7 +71,7 @@ type runner struct {
 	checked  chan checkup
 	commands chan command
 	claimed  chan claimed
-	jobs     chan job // for workers that wait for one
+	workers  workers
 
 	// The following belong to the goroutine of run.
 	plan      *plan
@@ -105,7 +105,7 @@ func newRunner(e *Engine, name string, p *plan) *runner {
 	return &runner{
 		name: name, engine: e, log: e.options.Logger.With("target", name),
 		wake: make(chan struct{}, 1), reports: make(chan *report), finished: make(chan finished), checked: make(chan checkup, 1),
-		commands: make(chan command), claimed: make(chan claimed, 1), jobs: make(chan job),
+		commands: make(chan command), claimed: make(chan claimed, 1),
 		plan: p, limiter: limiterOf(e.options.Ledger, p.target.Rate), shared: share(e.options.Ledger), suspicion: make(suspicion), seen: TargetStatus{Name: name},
 	}
 }
