@@ -26,17 +26,22 @@ import (
 func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bool) finished {
 	defer func() { *d = ledger.Delivery{} }()
 	a := &report{plan: p, delivery: d, probe: probe, ruled: make(chan outcome, 1)}
-	pushes, span := r.engine.options.Traces.Attempt(r.pushes, r.name, d.ID, d.Revision, d.Attempt)
-	a.span = span
-	a.result = r.attempt(ctx, pushes, p, d)
+	var pushes context.Context
+	pushes, a.span = r.engine.options.Traces.Attempt(r.pushes, r.name, d.ID, d.Revision, d.Attempt)
+	r.attempt(ctx, pushes, a)
 	r.reports <- a
-	o := <-a.ruled
-	settled, err := r.settle(d, a.result, o)
+	return r.conclude(a, <-a.ruled)
+}
+
+// conclude settles an attempt as it was ruled. It is not a part of work, so that the frame of work stays small: below it
+// is all that a connector and net/http need, and every delivery would pay for a larger stack.
+func (r *runner) conclude(a *report, o outcome) finished {
+	settled, err := r.settle(a.delivery, a.result, o)
 	r.tell(a, o, settled, err)
-	f := finished{probe: probe}
+	f := finished{probe: a.probe}
 	switch {
 	case err != nil:
-		f.look = d.LeaseEnd
+		f.look = a.delivery.LeaseEnd
 	case settled.State == ledger.Pending && o.state == ledger.Pending:
 		f.look = o.due
 	case settled.State == ledger.Pending: // a newer revision came meanwhile
@@ -45,34 +50,28 @@ func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bo
 	return f
 }
 
-// attempt renders and pushes d. ctx ends when nothing new may be started; what is under way then goes on until
-// pushes ends.
-func (r *runner) attempt(ctx, pushes context.Context, p *plan, d *ledger.Delivery) (res result) {
+// attempt renders and pushes the delivery of a, and puts the result into it. ctx ends when nothing new may be started; what
+// is under way then goes on until pushes ends.
+func (r *runner) attempt(ctx, pushes context.Context, a *report) {
+	p, d, res := a.plan, a.delivery, &a.result
 	res.started = time.Now()
 	defer func() {
 		res.ended = time.Now()
 		res.cut = res.cut || res.err != nil && pushes.Err() != nil
 	}()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		res.cut, res.err = true, &notSentError{errCut}
-		return res
-	}
-	if d.Lapsed && d.Resend && mayDuplicate(p.target.Once, p.target.Policy) {
+	case d.Lapsed && d.Resend && mayDuplicate(p.target.Once, p.target.Policy):
 		res.err = errInDoubt
-		return res
-	}
-	if d.Lapsed && p.target.Once == connectors.OnceLookup {
+	case d.Lapsed && p.target.Once == connectors.OnceLookup:
 		res.err = errUnderWay
-		return res
+	default:
+		var record connectors.Record
+		if record, res.trimmed, res.config, res.err = r.record(pushes, p, d); res.err == nil {
+			res.receipt, res.err = push(pushes, p.target, record)
+		}
 	}
-	record, trimmed, config, err := r.record(pushes, p, d)
-	res.trimmed, res.config = trimmed, config
-	if err != nil {
-		res.err = err
-		return res
-	}
-	res.receipt, res.err = push(pushes, p.target, record)
-	return res
 }
 
 // record renders d. trimmed says in words what did not fit the target, config is the hash of what rendered it.
