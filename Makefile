@@ -87,6 +87,12 @@ bench-quick: build ## The same in three minutes, with fewer and shorter windows
 BENCH = programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; set -x; \
 	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat go test -count=1 -timeout 30m ./cmd -run '^$$' -bench '^Benchmark(Table|Console|Isolation)$$' -benchtime 1x
 
+.PHONY: profile
+profile: build ## Profile the program under load; the compiler arranges the next build by it
+	programs=$$(bash internal/ledger/postgrestest/install.sh) || exit 1; \
+	AFTERCHAT_POSTGRES=$$programs AFTERCHAT_E2E=$(CURDIR)/build/afterchat AFTERCHAT_PROFILE=$(CURDIR)/cmd/afterchat/default.pgo \
+	  go test -count=1 ./cmd -run '^$$' -bench '^BenchmarkProfile$$' -benchtime 1x
+
 .PHONY: cover
 cover: ## Show test coverage by function
 	go test -coverprofile=build/cover.out ./... && go tool cover -func=build/cover.out | tail -40

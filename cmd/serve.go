@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 
 	"github.com/afterchat/afterchat/config"
@@ -23,6 +24,9 @@ func (serveCommand) Run(p *program) error {
 	cfg, err := p.load()
 	if err != nil {
 		return err
+	}
+	if !cfg.Admin.Pprof {
+		runtime.MemProfileRate = 0 // nobody can ask for that profile
 	}
 	ctx, cancel := untilSignal()
 	defer cancel()

@@ -113,10 +113,12 @@ func RawFingerprint(body []byte) [16]byte { return sum16([]byte("raw\n"), body) 
 // name that an earlier one did not. Nor does the address of a file with a name: it may be signed anew each time.
 func (c *Conversation) Chain() []uint64 {
 	chain := make([]uint64, len(c.Messages))
-	var prior [32]byte
+	h := sha256.New() // one for all of them
+	prior := make([]byte, sha256.Size)
 	var b []byte
-	for i, m := range c.Messages {
-		b = append(b[:0], prior[:]...)
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		b = append(b[:0], prior...)
 		for n, text := range []string{string(m.Role), m.Text, m.Event, m.Stamp, m.Trigger} {
 			if n > 0 {
 				b = append(b, ' ')
@@ -129,8 +131,10 @@ func (c *Conversation) Chain() []uint64 {
 		for _, f := range m.Files {
 			b = appendQuote(append(b, ' '), firstNonEmpty(f.Name, f.URL))
 		}
-		prior = sha256.Sum256(b)
-		chain[i] = binary.BigEndian.Uint64(prior[:8])
+		h.Reset()
+		h.Write(b)
+		prior = h.Sum(prior[:0])
+		chain[i] = binary.BigEndian.Uint64(prior)
 	}
 	return chain
 }

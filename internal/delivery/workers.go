@@ -68,6 +68,8 @@ func (r *runner) employ(j job) {
 		return
 	}
 	go func() {
+		var ballast [3 << 10]byte
+		hold(&ballast)
 		jobs := make(chan job, 1)
 		timer := time.NewTimer(idleWorker)
 		defer timer.Stop()
@@ -90,3 +92,10 @@ func (r *runner) employ(j job) {
 		}
 	}()
 }
+
+// hold keeps a variable on the stack of who calls it. The stack of a goroutine that waits is halved by each collection if
+// less than a quarter of it is used, and copied when it grows again with the next attempt, which needs 8 to 16 kB. A worker
+// that always uses a quarter of 16 kB keeps its stack.
+//
+//go:noinline
+func hold(*[3 << 10]byte) {}

@@ -208,7 +208,7 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
 		Plan: func(id string, revision int) ledger.Plan {
 			span.Planned(id)
-			return h.planAs(conversation, id, revision, plan)
+			return h.planAs(&conversation, id, revision, plan)
 		},
 	})
 	if err != nil {
@@ -248,12 +248,13 @@ func (h *Handler) redact(conversation *chat.Conversation, hook *source.Hook) err
 
 // planAs returns the plan for the id and revision that the ledger found: first unless they are not what first was
 // made for.
-func (h *Handler) planAs(c chat.Conversation, id string, revision int, first ledger.Plan) ledger.Plan {
+func (h *Handler) planAs(c *chat.Conversation, id string, revision int, first ledger.Plan) ledger.Plan {
 	if c.ID == id && c.Revision == revision {
 		return first
 	}
-	c.ID, c.Revision = id, revision
-	return h.Plan(&c)
+	found := *c
+	found.ID, found.Revision = id, revision
+	return h.Plan(&found)
 }
 
 func (h *Handler) quarantine(c echo.Context, src *Source, hook source.Hook, reason string) error {

@@ -44,7 +44,7 @@ func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, how T
 		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow, Import: true, Released: how.Released,
 		Plan: func(id string, revision int) ledger.Plan {
-			return narrowed(h.planAs(conversation, id, revision, plan), how.Only)
+			return narrowed(h.planAs(&conversation, id, revision, plan), how.Only)
 		},
 	})
 }
