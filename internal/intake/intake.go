@@ -181,34 +181,35 @@ func (h *Handler) count(c echo.Context, src *Source, result string) {
 }
 
 // decode runs the decoder. A panic in it is our mistake, so the body is kept like one that cannot be read.
-func (h *Handler) decode(src *Source, hook source.Hook) (d source.Decoded, err error) {
+func (h *Handler) decode(src *Source, hook source.Hook) (_ *source.Decoded, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			h.Logger.Error("decoder.panic", "source", src.Name, "panic", p, "stack", string(debug.Stack()))
 			err = &source.Error{Reason: "the decoder failed on this body", Hint: "please report it; " + source.Kept}
 		}
 	}()
-	return src.Decoder.Decode(hook)
+	decoded, err := src.Decoder.Decode(hook)
+	return &decoded, err
 }
 
-func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded source.Decoded) error {
-	conversation := decoded.Conversation
+func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded *source.Decoded) error {
+	conversation := &decoded.Conversation
 	conversation.Source, conversation.Brand, conversation.ReceivedAt = src.Name, src.Brand, hook.ReceivedAt
 	conversation.Normalize()
 	conversation.Revision = 1
-	if err := h.redact(&conversation, &hook); err != nil {
+	if err := h.redact(conversation, &hook); err != nil {
 		return h.unavailable(c, src, err)
 	}
-	plan := h.Plan(&conversation)
+	plan := h.Plan(conversation)
 	span := trace.HookOf(c.Request().Context())
 	ctx, cancel := h.commitContext(c)
 	defer cancel()
 	acceptance, err := h.Ledger.Accept(ctx, ledger.Hook{
-		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
+		Raw: hook.Body, ContentType: hook.ContentType, Conversation: *conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow,
 		Plan: func(id string, revision int) ledger.Plan {
 			span.Planned(id)
-			return h.planAs(&conversation, id, revision, plan)
+			return h.planAs(conversation, id, revision, plan)
 		},
 	})
 	if err != nil {
@@ -216,7 +217,7 @@ func (h *Handler) accept(c echo.Context, src *Source, hook source.Hook, decoded 
 	}
 	span.Stored(acceptance.ID, acceptance.Revision)
 	if acceptance.Revision == 1 && (acceptance.Result == ledger.Accepted || acceptance.Result == ledger.Unrouted) {
-		h.Metrics.Conversation(&conversation)
+		h.Metrics.Conversation(conversation)
 	}
 	h.Logger.Info("hook", "source", src.Name, "result", string(acceptance.Result), "conversation", acceptance.ID,
 		"revision", acceptance.Revision, "targets", strings.Join(acceptance.Targets, ","),

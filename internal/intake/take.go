@@ -20,8 +20,9 @@ type Taking struct {
 	Released bool   // it comes out of quarantine; else it is imported
 }
 
-// Take takes a hook of a source that came some time ago, by the same way as one that comes now, and stores it. It counts in no metric and is no sign of life of its source. The error is a *source.Error if the hook
-// cannot be read; then nothing is stored.
+// Take takes a hook of a source that came some time ago, by the same way as one that comes now, and stores it. It counts in
+// no metric and is no sign of life of its source. The error is a *source.Error if the hook cannot be read; then nothing is
+// stored.
 func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, how Taking) (ledger.Acceptance, error) {
 	i := slices.IndexFunc(h.Sources, func(s Source) bool { return s.Name == name })
 	if i < 0 {
@@ -32,19 +33,19 @@ func (h *Handler) Take(ctx context.Context, name string, hook source.Hook, how T
 	if err != nil {
 		return ledger.Acceptance{}, err
 	}
-	conversation := decoded.Conversation
+	conversation := &decoded.Conversation
 	conversation.Source, conversation.Brand, conversation.ReceivedAt = src.Name, src.Brand, hook.ReceivedAt
 	conversation.Normalize()
 	conversation.Revision = 1
-	if err := h.redact(&conversation, &hook); err != nil {
+	if err := h.redact(conversation, &hook); err != nil {
 		return ledger.Acceptance{}, err
 	}
-	plan := narrowed(h.Plan(&conversation), how.Only)
+	plan := narrowed(h.Plan(conversation), how.Only)
 	return h.Ledger.Accept(ctx, ledger.Hook{
-		Raw: hook.Body, ContentType: hook.ContentType, Conversation: conversation,
+		Raw: hook.Body, ContentType: hook.ContentType, Conversation: *conversation,
 		Session: decoded.Session, SessionWindow: decoded.SessionWindow, Import: true, Released: how.Released,
 		Plan: func(id string, revision int) ledger.Plan {
-			return narrowed(h.planAs(&conversation, id, revision, plan), how.Only)
+			return narrowed(h.planAs(conversation, id, revision, plan), how.Only)
 		},
 	})
 }
