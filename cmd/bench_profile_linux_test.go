@@ -3,10 +3,10 @@
 package cmd_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,8 +21,11 @@ const profileFile = "AFTERCHAT_PROFILE"
 // BenchmarkProfile profiles gateways at 64 connections that deliver, one on each engine.
 func BenchmarkProfile(b *testing.B) {
 	name := os.Getenv(profileFile)
-	if name == "" || os.Getenv(postgrestest.Variable) == "" {
-		b.Skip("it is for `make profile`, which says in " + profileFile + " where the profile goes and in " + postgrestest.Variable + " where PostgreSQL is")
+	if name == "" {
+		b.Skip("it is for `make profile`, which says in " + profileFile + " where the profile goes")
+	}
+	if os.Getenv(postgrestest.Variable) == "" {
+		b.Fatal("no programs of PostgreSQL; `apt-get install postgresql`, or name their folder in " + postgrestest.Variable)
 	}
 	c, err := postgrestest.Start(b.Context(), "synchronous_commit = on")
 	if err != nil {
@@ -41,14 +44,11 @@ func BenchmarkProfile(b *testing.B) {
 	for _, m := range both.Mapping { // where the program lay says nothing
 		m.File, m.BuildID = "afterchat", ""
 	}
-	file, err := os.Create(name)
-	if err != nil {
+	var out bytes.Buffer
+	if err := both.Write(&out); err != nil {
 		b.Fatal(err)
 	}
-	if err := both.Write(file); err != nil {
-		b.Fatal(err)
-	}
-	if err := file.Close(); err != nil {
+	if err := os.WriteFile(name, out.Bytes(), 0o600); err != nil {
 		b.Fatal(err)
 	}
 }
@@ -56,23 +56,19 @@ func BenchmarkProfile(b *testing.B) {
 // profile runs m under load for a quarter of a minute.
 func (s *bench) profile(m *measured) *profile.Profile {
 	s.Helper()
-	text, err := os.ReadFile(m.configuration)
-	if err == nil {
-		err = os.WriteFile(m.configuration, []byte(strings.Replace(string(text), "admin: {", "admin: {pprof: true, ", 1)), 0o600)
-	}
-	if err != nil {
-		s.Fatal(err)
-	}
+	replaceIn(s, m.configuration, "admin: {", "admin: {pprof: true, ")
 	m.run(s)
 	defer m.stop()
 	h := newHooks(4000)
 	s.closedLoop(m.served(), h, 64, 2*time.Second)
+	var taken *profile.Profile
+	var err error
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		s.closedLoop(m.served(), h, 64, 13*time.Second)
+		taken, err = readProfile(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=12", m.admin))
 	}()
-	taken, err := readProfile(fmt.Sprintf("http://%s/debug/pprof/profile?seconds=12", m.admin))
+	s.closedLoop(m.served(), h, 64, 13*time.Second)
 	<-over
 	m.drained(s, time.Minute)
 	s.target.forget()
@@ -88,5 +84,8 @@ func readProfile(address string) (*profile.Profile, error) {
 		return nil, err
 	}
 	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s: %s", address, response.Status)
+	}
 	return profile.Parse(response.Body)
 }

@@ -48,5 +48,6 @@ func strange(x uint64) uint64 {
 	return (x | (x + ones) | (x - ' '*ones) | equal(x, '"') | equal(x, '\\')) & tops
 }
 
-// equal has the highest bit of a byte of x set if that is c or no ASCII; above the lowest such byte it may be wrong.
+// equal has the highest bit of a byte of x set if that is c, and not if it is other ASCII. It says nothing of other bytes, nor
+// of those above the first that is c or no ASCII.
 func equal(x uint64, c byte) uint64 { return (x ^ uint64(c)*ones) - ones }

@@ -35,6 +35,8 @@ func (r *runner) work(ctx context.Context, p *plan, d *ledger.Delivery, probe bo
 
 // conclude settles an attempt as it was ruled. It is not a part of work, so that the frame of work stays small: below it
 // is all that a connector and net/http need, and every delivery would pay for a larger stack.
+//
+//go:noinline
 func (r *runner) conclude(a *report, o outcome) finished {
 	settled, err := r.settle(a.delivery, a.result, o)
 	r.tell(a, o, settled, err)

@@ -142,6 +142,7 @@ func (l *Ledger) Claim(ctx context.Context, c ledger.Claim) (ledger.Claimed, err
 			answer.Crashed = append(answer.Crashed, *g.delivery)
 		}
 	}
+	clear(got.room[len(answer.Deliveries):])
 	if unread != nil && len(answer.Deliveries)+len(answer.Crashed)+len(got.crashed) == 0 {
 		return ledger.Claimed{}, unread
 	}
@@ -171,13 +172,19 @@ func (c *claims) do(t *tx) error {
 	if err := c.ctx.Err(); err != nil {
 		return err
 	}
-	c.room, c.leased, c.crashed, c.next = nil, nil, nil, time.Time{}
+	c.begin(0)
+	c.next = time.Time{}
 	rows, ids, err := c.due(t)
 	if err != nil {
 		return err
 	}
-	most := min(len(rows)+len(t.planted)-t.sown, c.asked.Limit)
-	c.room, c.leased = make([]ledger.Delivery, 0, most), make([]leased, 0, most)
+	most := len(rows)
+	for _, p := range t.planted[t.sown:] {
+		if p.row.Target == c.asked.Target && p.row.Trying == 0 {
+			most++
+		}
+	}
+	c.begin(min(most, c.asked.Limit))
 	end := t.now.Add(c.asked.Lease)
 	for i, r := range rows {
 		if err := c.lease(t, r, ids[i], end, true); err != nil {
@@ -209,6 +216,11 @@ func (c *claims) do(t *tx) error {
 		}
 		return err
 	})
+}
+
+// begin forgets what has been leased, and makes room for as many leases as there may be.
+func (c *claims) begin(most int) {
+	c.room, c.leased, c.crashed = make([]ledger.Delivery, 0, most), make([]leased, 0, most), nil
 }
 
 // expect notes that something falls due.

@@ -110,7 +110,7 @@ func (w *writer) unpark() {
 func (w *writer) unserve() {
 	for _, waiting := range w.parked {
 		for _, p := range waiting {
-			p.claim.leased, p.claim.crashed = nil, nil
+			p.claim.begin(0)
 		}
 	}
 }
@@ -172,7 +172,9 @@ func (c *claims) serve(t *tx, p *operation, batch []*operation) error {
 		return p.run(t)
 	}
 	c.next = next
-	for _, i := range due[:min(len(due), c.asked.Limit)] {
+	due = due[:min(len(due), c.asked.Limit)]
+	c.begin(len(due))
+	for _, i := range due {
 		if err := c.lease(t, t.planted[i].row, t.planted[i].id, t.now.Add(c.asked.Lease), i < t.sown); err != nil {
 			return err
 		}
