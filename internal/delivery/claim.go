@@ -30,6 +30,15 @@ func (r *runner) claim(ctx context.Context, want int, now time.Time) {
 		asked.Wait = 0
 	}
 	waiting, withdraw := context.WithCancel(context.WithoutCancel(ctx)) // a claim that has begun goes to its end
+	r.mu.Lock()
+	replaced := r.next != nil
+	r.callBack = withdraw
+	r.mu.Unlock()
+	if replaced { // by a plan that is adopted first
+		withdraw()
+		r.giveBack(ctx, want)
+		return
+	}
 	ask := func() {
 		defer withdraw()
 		c.got, c.err = r.engine.options.Ledger.Claim(waiting, asked)

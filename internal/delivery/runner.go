@@ -94,11 +94,12 @@ type runner struct {
 	ledgerAt  time.Time // the ledger failed; when to try it again
 	failures  int       // of the ledger in a row
 
-	mu    sync.Mutex
-	next  *plan        // replaces plan; nil: nothing does
-	seen  TargetStatus // what Status shows
-	meter meter
-	rate  Rate // that meter counts by
+	mu       sync.Mutex
+	next     *plan        // replaces plan; nil: nothing does
+	callBack func()       // ends the waiting of the newest claim; nil: there was none
+	seen     TargetStatus // what Status shows
+	meter    meter
+	rate     Rate // that meter counts by
 }
 
 func newRunner(e *Engine, name string, p *plan) *runner {
@@ -118,10 +119,13 @@ func (r *runner) poke() {
 	}
 }
 
-// replace gives the runner another plan.
+// replace gives the runner another plan, and calls back the claim that waits: what falls due from now on is delivered by it.
 func (r *runner) replace(p *plan) {
 	r.mu.Lock()
 	r.next = p
+	if r.callBack != nil {
+		r.callBack()
+	}
 	r.mu.Unlock()
 	r.poke()
 }

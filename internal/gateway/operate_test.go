@@ -222,12 +222,12 @@ func TestReplayRate(t *testing.T) {
 	vendor.set("help.example", 0)
 	c := newClient(t, r, "")
 	began := time.Now()
-	job := answered[console.Job](c, "POST", "/replays", `{"q":"target:help","per_second":20}`)
+	job := answered[console.Job](c, "POST", "/replays", `{"q":"target:help","per_second":5}`)
 	eventually(t, "a part is done", func() bool {
 		job = get[console.Job](c, "/replays/"+job.ID)
-		return job.Done >= 10
+		return job.Done >= 3 // the others take five seconds, whatever else the machine has to do
 	})
-	if took := time.Since(began); float64(job.Done) > 20*took.Seconds()+5 {
+	if took := time.Since(began); float64(job.Done) > 5*took.Seconds()+5 {
 		t.Errorf("%d in %s", job.Done, took)
 	}
 	job = answered[console.Job](c, "POST", "/replays/"+job.ID+"/cancel", "")
